@@ -1,0 +1,85 @@
+# Many Cores, One GIL: "make" lists what there is to make.
+# Written for GNU make 3.81 and a POSIX shell, so that macOS can run it too.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# uv installs everything. A machine without one gets it inside .venv.
+ifneq ($(shell uv --version 2>/dev/null),)
+UV := uv
+MADE := $(BIN)/python
+MAKE_VENV = uv venv --quiet --python "$(PYTHON)" $(VENV)
+else
+UV := $(BIN)/uv
+MADE := $(UV)
+MAKE_VENV = "$(PYTHON)" -m venv $(VENV) && $(BIN)/python -m pip install \
+	--quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+NEEDS := , ensurepip, venv
+endif
+
+# JupyterLab refuses root without the first; without a screen the second
+# keeps a text browser from taking over the terminal.
+LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root) \
+	$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(BROWSER)$(filter Darwin,$(shell uname)),,--no-browser)
+
+# The version of a Python, or nothing where there is none.
+version = $(shell "$(1)" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3] + sys.abiflags)' 2>/dev/null)
+
+.PHONY: help lab test bench lessons requirements clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+lab: $(VENV)/lab.stamp ## open JupyterLab at lesson 00
+	@exec $(BIN)/python -m jupyterlab $(LAB_OPTIONS) --ServerApp.ip=127.0.0.1 \
+		--ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+test: $(VENV)/test.stamp ## run every test, the lessons included
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m pytest --nbval
+
+bench: $(VENV)/test.stamp ## print the table of benchmarks
+	@$(BIN)/python tests/bench.py
+
+lessons: $(VENV)/test.stamp ## run the lessons again and store their outputs
+	@$(BIN)/python tests/lessons.py
+
+# The tests' pins come first: the lab's are then the same, only fewer.
+COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --custom-compile-command "make requirements"
+requirements: $(MADE) ## pin the newest versions of everything
+	@mkdir -p requirements
+	@$(COMPILE) pyproject.toml --group build --extra test -o requirements/test.txt
+	@$(COMPILE) pyproject.toml --group build -c requirements/test.txt \
+		-o requirements/lab.txt
+	@$(COMPILE) --group uv -o requirements/uv.txt
+
+clean: ## remove what setting up made
+	rm -rf $(VENV)
+
+# A Python named on the command line replaces one of another version.
+ifeq ($(origin PYTHON),command line)
+ifneq ($(call version,$(PYTHON)),$(call version,$(BIN)/python))
+.PHONY: $(MADE)
+endif
+endif
+
+$(MADE):
+	$(if $(shell "$(PYTHON)" -c 'import sys; print("new" if sys.version_info >= (3, 11) else "")' 2>/dev/null),,$(error \
+		$(PYTHON) is $(or $(call version,$(PYTHON)),not there); this needs Python 3.11 or later. \
+		Name another one: make $(MAKECMDGOALS) PYTHON=python3.13))
+	$(if $(shell "$(PYTHON)" -c 'import sys$(NEEDS); print("ok")' 2>/dev/null),,$(error \
+		$(PYTHON) cannot make virtual environments. Install python3-venv (Debian, Ubuntu) or uv))
+	@echo "Setting up (about a minute, this once) ..."
+	@rm -rf $(VENV)
+	@$(MAKE_VENV)
+
+# The tests need all that the lab needs, so that setting them up serves both.
+$(VENV)/%.stamp: requirements/%.txt pyproject.toml jupyterlab.json $(MADE)
+	@$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode \
+		--require-hashes -r $<
+	@$(UV) pip install --quiet --python $(BIN)/python \
+		--no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/lab.stamp
