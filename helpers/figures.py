@@ -1,0 +1,436 @@
+"""One call, one picture: each function shows its figure and says it in a sentence.
+
+The functions take runs and nothing else. `function.draw(...)` returns the figure and
+the sentence instead of showing them.
+"""
+
+import functools
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from IPython.display import Image, display
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from helpers.machine import Cores
+from helpers.measure import Run
+
+Drawn = tuple[Figure, str]
+
+# One role, one look: colour, marker and line. The four colours keep a contrast of 3:1
+# on white and on black, and differ for colour-blind readers too (Okabe and Ito 2008,
+# "Color Universal Design").
+LOOKS = {
+    "serial": ("#4D4D4D", "D", ":"),
+    "threads": ("#0072B2", "o", "-"),
+    "processes": ("#D55E00", "s", "--"),
+    "multiprocessing_pool": ("#D55E00", "P", "--"),
+    "joblib": ("#009E73", "^", "-."),
+    "interpreters": ("#CC79A7", "D", "-"),
+}
+WIDTH = 7.4
+# Pixels per inch: the width that a reader sees, and the doubled one that is drawn.
+SEEN, DRAWN = 100, 200
+STYLE = {"labelsize": 10, "length": 0}
+
+
+def look(strategy: str) -> tuple[str, str, str]:
+    """Return (colour, marker, line style) of a strategy's role."""
+    return LOOKS.get(strategy.split()[0], LOOKS["serial"])
+
+
+def png(figure: Figure, sentence: str) -> bytes:
+    """Return the figure as a PNG, with the sentence as its description."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DRAWN, metadata={"Description": sentence})
+    return file.getvalue()
+
+
+def _shown(draw: Callable[..., Drawn]) -> Callable[..., None]:
+    """Turn a function that draws into one that shows, and returns nothing."""
+
+    @functools.wraps(draw)
+    def show(*args: Any, **options: Any) -> None:
+        figure, sentence = draw(*args, **options)
+        width = round(figure.get_figwidth() * SEEN)
+        display(Image(png(figure, sentence), width=width, alt=sentence))
+        print(sentence)
+
+    show.draw = draw
+    return show
+
+
+@_shown
+def stripes(*runs: Run, first: float = 0.1) -> Drawn:
+    """Show when each worker ran without a break, and when it stood still.
+
+    Args:
+        runs: of `watched_countdown`, one panel each.
+        first: how much of the time is drawn, in seconds.
+    """
+    rows = sum(len(run.by_worker) for run in runs)
+    figure = _figure(0.62 * rows + 0.55 * len(runs) + 0.5)
+    panels = figure.subplots(
+        len(runs),
+        squeeze=False,
+        sharex=True,
+        height_ratios=[len(r.by_worker) for r in runs],
+    )[:, 0]
+    for axes, run in zip(panels, runs, strict=True):
+        zero = min(span.start for span in run.spans)
+        for row, spans in enumerate(run.by_worker.values()):
+            pieces = [
+                (1e3 * (start - zero), 1e3 * (end - start))
+                for span in spans
+                for start, end in span.stretches or ((span.start, span.end),)
+            ]
+            axes.broken_barh(pieces, (row - 0.4, 0.8), facecolor=look(run.strategy)[0])
+        _rows(axes, len(run.by_worker))
+        axes.set_title(_stripes_title(run), loc="left", fontsize=11)
+    panels[-1].set_xlim(0, 1e3 * first)
+    panels[-1].set_xlabel("milliseconds since the first worker began")
+    return figure, " ".join(_stripes_sentence(run) for run in runs)
+
+
+def _stripes_title(run: Run) -> str:
+    if run.overlap > 0.7:
+        return f"{_workers(run)}: all count at the same time"
+    if run.overlap > 0.1:
+        return f"{_workers(run)}: now one counts, now several"
+    waiting = "the other waits" if run.workers == 2 else "the others wait"
+    title = f"{_workers(run)}: one counts, {waiting}"
+    if not math.isnan(run.switch_interval):
+        title += f"; a turn takes {1e3 * run.switch_interval:.1f} ms"
+    return title
+
+
+def _stripes_sentence(run: Run) -> str:
+    said = (
+        f"{_workers(run)}: two or more counted at once "
+        f"in {100 * run.overlap:.0f} % of the time"
+    )
+    if run.overlap < 0.1 and not math.isnan(run.switch_interval):
+        said += f", and the turn changed every {1e3 * run.switch_interval:.1f} ms"
+    return said + "."
+
+
+@_shown
+def timeline(*runs: Run, first: float | None = None) -> Drawn:
+    """Show each task from its start to its end, filled as far as it used a core.
+
+    Args:
+        runs: one panel each, all on the same time axis.
+        first: how much of the time is drawn, in seconds; all of it if None.
+    """
+    rows = sum(len(run.by_worker) for run in runs)
+    figure = _figure(0.45 * rows + 0.55 * len(runs) + 0.5)
+    panels = figure.subplots(
+        len(runs),
+        squeeze=False,
+        sharex=True,
+        height_ratios=[len(r.by_worker) for r in runs],
+    )[:, 0]
+    for axes, run in zip(panels, runs, strict=True):
+        colour = look(run.strategy)[0]
+        frames, fills = [], []
+        for row, spans in enumerate(run.by_worker.values()):
+            for span in spans:
+                left, right = span.start - run.began, span.end - run.began
+                share = min(1.0, span.cpu / max(right - left, 1e-9))
+                frames.append(_box(left, right, row - 0.4, 0.8))
+                fills.append(_box(left, right, row - 0.4, 0.8 * share))
+        thin = 0.3 if len(run.spans) > 200 else 1
+        axes.add_collection(PolyCollection(fills, facecolor=colour))
+        axes.add_collection(
+            PolyCollection(frames, facecolor="none", edgecolor=colour, linewidth=thin)
+        )
+        _rows(axes, len(run.by_worker))
+        axes.set_title(_timeline_title(run), loc="left", fontsize=11)
+    panels[-1].set_xlim(0, first or 1.02 * max(run.wall for run in runs))
+    panels[-1].set_xlabel("seconds since the work began (filled: the share of a core)")
+    return figure, " ".join(f"{_timeline_title(run)}." for run in runs)
+
+
+def _timeline_title(run: Run) -> str:
+    tasks = f"{len(run.spans)} task" + "s" * (len(run.spans) != 1)
+    return (
+        f"{_workers(run)}: {tasks} in {_seconds(run.wall)}, "
+        f"{run.cores_busy:.1f} cores busy"
+    )
+
+
+@_shown
+def race_bars(runs: Mapping[str, Run]) -> Drawn:
+    """Show the time and the busy cores of each way, every round a point.
+
+    Args:
+        runs: the best run of each way, by name, as `race` returns them.
+    """
+    figure = _figure(0.5 * len(runs) + 1.1)
+    time, busy = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
+    for row, (name, run) in enumerate(runs.items()):
+        colour, marker, _ = look(name)
+        points = {"marker": marker, "s": 26, "color": "white", "edgecolor": "black"}
+        time.barh(row, run.wall, height=0.6, color=colour)
+        busy.barh(row, run.cores_busy, height=0.6, color=colour)
+        rounds = run.rounds
+        time.scatter([r.wall for r in rounds], [row] * len(rounds), zorder=3, **points)
+        busy.scatter(
+            [r.cores_busy for r in rounds], [row] * len(rounds), zorder=3, **points
+        )
+    _categories(time, list(runs))
+    for axes, label in ((time, "seconds (bar: best round)"), (busy, "cores busy")):
+        axes.set_xlabel(label)
+        axes.set_xlim(left=0)
+    busy.set_xlim(right=max(1.05, busy.get_xlim()[1]))
+    fastest = min(runs, key=lambda name: runs[name].wall)
+    time.set_title(_race_title(runs, fastest), loc="left", fontsize=11)
+    return figure, " ".join(
+        f"{_capital(name)}: {_seconds(run.wall)}, {run.cores_busy:.2f} cores busy."
+        for name, run in runs.items()
+    )
+
+
+def _race_title(runs: Mapping[str, Run], fastest: str) -> str:
+    if "serial" not in runs:
+        return f"Fastest here: {fastest}"
+    if fastest == "serial":
+        return "Nothing beat the serial loop"
+    gain = runs["serial"].wall / runs[fastest].wall
+    return f"{_capital(fastest)}: {gain:.1f} times as fast as the serial loop"
+
+
+@_shown
+def gains(races: Mapping[str, Mapping[str, Run]]) -> Drawn:
+    """Show how much faster than the serial loop each function ran in each way.
+
+    Args:
+        races: by name of the function, what `race` returned, "serial" among it.
+    """
+    ways = [way for way in next(iter(races.values())) if way != "serial"]
+    figure = _figure(0.34 * len(ways) * len(races) + 1.3)
+    axes = figure.subplots()
+    height = 0.8 / len(ways)
+    for row, runs in enumerate(races.values()):
+        for number, way in enumerate(ways):
+            place = row - 0.4 + height * (number + 0.5)
+            colour, marker, _ = look(way)
+            gain = runs["serial"].wall / runs[way].wall
+            rounds = [runs["serial"].wall / again.wall for again in runs[way].rounds]
+            axes.barh(place, gain, height=0.9 * height, color=colour)
+            axes.plot(
+                rounds,
+                [place] * len(rounds),
+                marker,
+                color="white",
+                markeredgecolor="black",
+                markersize=5,
+            )
+            axes.annotate(
+                f"{gain:.1f} ×  {way}",
+                (gain, place),
+                (8, 0),
+                va="center",
+                textcoords="offset points",
+            )
+    axes.axvline(1, color=LOOKS["serial"][0], linestyle=LOOKS["serial"][2])
+    _categories(axes, list(races))
+    axes.set_xlim(0, 1.35 * max(axes.get_xlim()[1], 1))
+    axes.set_xlabel("times as fast as the serial loop (dotted: no gain)")
+    workers = max(run.workers for runs in races.values() for run in runs.values())
+    axes.set_title(f"What {workers} workers gain", loc="left", fontsize=11)
+    return figure, " ".join(
+        f"{_capital(name)}: "
+        + ", ".join(
+            f"{runs['serial'].wall / runs[way].wall:.1f} × {way}" for way in ways
+        )
+        + "."
+        for name, runs in races.items()
+    )
+
+
+@_shown
+def startups(runs: Mapping[str, Run]) -> Drawn:
+    """Show how long each way took until all of its workers were there.
+
+    Args:
+        runs: by name of the way.
+    """
+    figure = _figure(0.4 * len(runs) + 1.1)
+    axes = figure.subplots()
+    for row, (name, run) in enumerate(runs.items()):
+        axes.barh(row, 1e3 * run.startup, height=0.6, color=look(name)[0])
+        axes.annotate(
+            f"{1e3 * run.startup:.0f} ms",
+            (1e3 * run.startup, row),
+            (6, 0),
+            va="center",
+            textcoords="offset points",
+        )
+    _categories(axes, list(runs))
+    axes.set_xlim(0, 1.15 * axes.get_xlim()[1])
+    workers = max(run.workers for run in runs.values())
+    axes.set_xlabel(f"milliseconds until {workers} workers were there")
+    slowest = max(runs, key=lambda name: runs[name].startup)
+    axes.set_title(f"Slowest to start: {slowest}", loc="left", fontsize=11)
+    return figure, " ".join(
+        f"{_capital(name)}: {1e3 * run.startup:.0f} ms." for name, run in runs.items()
+    )
+
+
+@_shown
+def break_even(races: Sequence[Mapping[str, Run]]) -> Drawn:
+    """Show the speed-up over the serial loop against the length of a task.
+
+    Args:
+        races: what `race` returned for longer and longer tasks, "serial" among it.
+    """
+    ways = [way for way in races[0] if way != "serial"]
+    lengths = [1e3 * r["serial"].wall / len(r["serial"].spans) for r in races]
+    figure = _figure(3.4)
+    axes = figure.subplots()
+    for way in ways:
+        colour, marker, line = look(way)
+        for length, runs in zip(lengths, races, strict=True):
+            best = runs["serial"].wall
+            gained = [best / again.wall for again in runs[way].rounds]
+            axes.plot([length] * len(gained), gained, marker, color=colour, alpha=0.4)
+        best = [r["serial"].wall / r[way].wall for r in races]
+        axes.plot(lengths, best, color=colour, marker=marker, linestyle=line)
+        axes.annotate(
+            way,
+            (lengths[-1], best[-1]),
+            (8, 0),
+            color=colour,
+            va="center",
+            textcoords="offset points",
+        )
+    colour, _, line = LOOKS["serial"]
+    axes.axhline(1, color=colour, linestyle=line)
+    axes.annotate(
+        "the serial loop", (lengths[0], 1), (0, 5), textcoords="offset points"
+    )
+    axes.set_xscale("log")
+    axes.set_xlim(right=lengths[-1] * (lengths[-1] / lengths[0]) ** 0.15)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("milliseconds that one task takes in the serial loop")
+    axes.set_ylabel("times as fast as the loop")
+    axes.grid(color="#D9D9D9")
+    axes.spines[["top", "right"]].set_visible(False)
+    said = [_break_even_sentence(way, lengths, races) for way in ways]
+    axes.set_title(said[0].rstrip("."), loc="left", fontsize=11)
+    return figure, " ".join(said)
+
+
+def _break_even_sentence(
+    way: str, lengths: Sequence[float], races: Sequence[Mapping[str, Run]]
+) -> str:
+    won = [
+        length
+        for length, runs in zip(lengths, races, strict=True)
+        if runs[way].wall < runs["serial"].wall
+    ]
+    if not won:
+        return f"{_capital(way)} beat the loop at none of these lengths."
+    length = float(f"{won[0]:.2g}")
+    return f"{_capital(way)} beat the loop from tasks of {length:g} ms on."
+
+
+@_shown
+def cores(counted: Cores, ceiling: float) -> Drawn:
+    """Show how many cores there are: counted, allowed, and what they really give.
+
+    Args:
+        counted: from `machine.cores()`.
+        ceiling: from `machine.ceiling()`, for as many workers as allowed cores.
+    """
+    figure = _figure(2.4)
+    axes = figure.subplots()
+    bars = {
+        "logical": (counted.logical, "#BFBFBF"),
+        "allowed": (counted.allowed, "#8C8C8C"),
+        "measured": (ceiling, "#404040"),
+    }
+    for row, (count, colour) in enumerate(bars.values()):
+        axes.barh(row, count, height=0.6, color=colour)
+        axes.annotate(
+            f"{count:.2f}" if row == 2 else f"{count}",
+            (count, row),
+            (6, 0),
+            va="center",
+            textcoords="offset points",
+        )
+    axes.axvline(ceiling, color="black", linestyle="--")
+    axes.annotate(
+        "the ceiling",
+        (ceiling, -0.5),
+        (-6, 0),
+        ha="right",
+        va="center",
+        textcoords="offset points",
+    )
+    _categories(axes, list(bars))
+    axes.set_ylim(2.6, -0.8)
+    axes.set_xlim(0, 1.12 * counted.logical)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("cores")
+    words = f"{counted.allowed} core" + "s" * (counted.allowed != 1)
+    axes.set_title(
+        f"{words} allowed, {ceiling:.1f} cores' worth of work", loc="left", fontsize=11
+    )
+    sentence = (
+        f"This machine has {counted.logical} logical cores, this Python may use "
+        f"{counted.allowed}, and together they do {ceiling:.2f} times the work of one."
+    )
+    if ceiling < 0.7 * counted.allowed:
+        sentence += (
+            f" So this machine is giving the lab {ceiling:.1f} of its {words}: "
+            "close other programs and run again."
+        )
+    return figure, sentence
+
+
+def _figure(height: float) -> Figure:
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def _box(left: float, right: float, low: float, height: float) -> list[tuple]:
+    high = low + height
+    return [(left, low), (left, high), (right, high), (right, low)]
+
+
+def _rows(axes: Axes, workers: int) -> None:
+    """Label a row for each worker, the first at the top; grid behind, no box."""
+    _categories(axes, [f"worker {number + 1}" for number in range(workers)])
+    axes.set_ylim(workers - 0.45, -0.55)
+
+
+def _categories(axes: Axes, names: list[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    for each in axes.figure.axes:
+        each.tick_params(axis="y", length=0)
+        each.grid(axis="x", color="#D9D9D9")
+        each.set_axisbelow(True)
+        each.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _workers(run: Run) -> str:
+    name = run.strategy
+    if name == "serial":
+        return "Serial"
+    one = {"processes": "process", "threads": "thread"}
+    if name in one:
+        return f"{run.workers} {one[name] if run.workers == 1 else name}"
+    return f"{_capital(name)}, {run.workers} worker" + "s" * (run.workers != 1)
+
+
+def _capital(name: str) -> str:
+    return name if name.startswith("joblib") else name[:1].upper() + name[1:]
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"

@@ -1,0 +1,162 @@
+"""What this machine and this Python really offer."""
+
+import functools
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from typing import NamedTuple
+
+# What each interpreter of the ceiling runs: count when told to, and print when the
+# counting began and ended. It imports nothing, so that it starts fast anywhere.
+_COUNTER = """
+import sys, time
+n = int(input())
+start = time.perf_counter()
+while n > 0:
+    n -= 1
+print(start, time.perf_counter())
+"""
+
+
+class Cores(NamedTuple):
+    """How many cores there are: logical (all of them) and allowed (to this Python)."""
+
+    logical: int
+    allowed: int
+
+
+def cores() -> Cores:
+    """Return the number of cores, and of those that this Python may use.
+
+    `os.cpu_count()` counts them all. joblib knows of the affinity that `taskset` or a
+    batch system sets, and of the quota of a container; the least of them counts.
+    """
+    import joblib
+
+    logical = os.cpu_count() or 1
+    return Cores(logical, max(1, min(logical, joblib.cpu_count())))
+
+
+def gil_enabled() -> bool:
+    """Return whether this Python runs with its GIL (always so before 3.13)."""
+    return getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def start_method() -> str:
+    """Return how this Python starts processes if nobody says: fork, forkserver, spawn.
+
+    Unlike `multiprocessing.get_start_method()`, asking doesn't settle the matter.
+    """
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    return chosen or multiprocessing.get_all_start_methods()[0]
+
+
+def facts() -> dict[str, str | int | bool]:
+    """Return what a run notes about where it was made; no name of host or user."""
+    return {
+        "python": platform.python_version(),
+        "free-threaded build": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+        "gil": gil_enabled(),
+        "start method": start_method(),
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "logical cores": cores().logical,
+        "allowed cores": cores().allowed,
+    }
+
+
+def describe() -> None:
+    """Print what this machine and this Python offer, a line each."""
+    known = facts()
+    gil = "on" if known["gil"] else "off"
+    lines = {
+        "Python": f"{known['python']} on {known['system']} ({known['processor']})",
+        "GIL": f"{gil}, so {'one thread' if known['gil'] else 'many threads'} "
+        "at a time can run Python code",
+        "start method": f"{known['start method']}, when a process pool starts workers",
+        "logical cores": f"{known['logical cores']}, as the system counts them",
+        "allowed cores": f"{known['allowed cores']}, for this Python",
+    }
+    for name, value in lines.items():
+        print(f"{name:>13}: {value}")
+
+
+def ceiling(workers: int | None = None, seconds: float = 0.3, rounds: int = 3) -> float:
+    """Measure how many times one interpreter's work separate interpreters get done.
+
+    The interpreters share nothing and send nothing, so no pool on this machine can do
+    better: hyper-threads, turbo clocks, quotas and other programs are all in it.
+
+    Args:
+        workers: how many interpreters; None for as many as there are allowed cores.
+        seconds: how long each counts, about.
+        rounds: how often it is measured, one interpreter and all of them in turn; the
+            best of each counts.
+
+    Returns:
+        The speed-up over one interpreter: at most about `workers`.
+    """
+    workers = workers or cores().allowed
+    steps = int(seconds * _steps_per_second())
+    alone, together = [], []
+    for _ in range(rounds):
+        alone.append(_count_apart(1, steps))
+        together.append(_count_apart(workers, steps))
+    return workers * min(alone) / min(together)
+
+
+@functools.cache
+def _steps_per_second() -> float:
+    steps = 1_000_000
+    return steps / min(_count_apart(1, steps) for _ in range(3))
+
+
+def _count_apart(workers: int, steps: int) -> float:
+    """Return the seconds from the first start to the last end of all interpreters."""
+    command = [sys.executable, "-I", "-S", "-c", _COUNTER]
+    counters = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(workers)
+    ]
+    try:
+        for counter in counters:
+            counter.stdin.write(f"{steps}\n")
+            counter.stdin.flush()
+        times = [counter.stdout.readline().split() for counter in counters]
+    finally:
+        for counter in counters:
+            counter.kill()
+            counter.communicate()
+    return max(float(end) for _, end in times) - min(float(start) for start, _ in times)
+
+
+def fewer_cores_than(wanted: int) -> str | Callable[[], str | None]:
+    """Return why a claim that needs that many cores can't be tested here.
+
+    Returns:
+        The reason, where this Python may use fewer cores. Else a function for `claim`
+        to ask if the claim does not hold: it measures what the machine gives just
+        then, and returns the reason only if that is clearly too little.
+    """
+    allowed = cores().allowed
+    if allowed < wanted:
+        return "one core" if allowed == 1 else f"{allowed} cores"
+    return functools.partial(_busy, wanted)
+
+
+def _busy(wanted: int) -> str | None:
+    given = ceiling(wanted, seconds=0.2)
+    if given < 0.8 * wanted:
+        return f"this machine is giving the lab {given:.1f} of {wanted} cores"
+    return None
+
+
+def gil_off() -> str | None:
+    """Return why a claim about the GIL can't be tested here; None if it can."""
+    return None if gil_enabled() else "this Python runs without its GIL"

@@ -1,0 +1,91 @@
+"""What a worker notes while it works: a Span for each task.
+
+A worker process that starts fresh imports this file, so it imports nothing outside
+the standard library.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from time import perf_counter, thread_time
+from typing import Any, NamedTuple
+
+
+class Span(NamedTuple):
+    """One task on one worker.
+
+    Attributes:
+        task: the position of its input, from 0.
+        pid: the process that ran it.
+        thread: the thread that ran it.
+        start, end: wall time in seconds (`perf_counter`: one clock for all processes
+            of a machine).
+        cpu: seconds of CPU time that its thread used (`thread_time`).
+        stretches: the stretches it ran without a break, where it watched them.
+    """
+
+    task: int
+    pid: int
+    thread: int
+    start: float
+    end: float
+    cpu: float
+    stretches: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def worker(self) -> tuple[int, int]:
+        """What tells one worker from another: its process and its thread."""
+        return self.pid, self.thread
+
+
+class Stretches(tuple):
+    """(start, end) of each stretch that a task ran without a break, in seconds."""
+
+    __slots__ = ()
+
+
+class Traced:
+    """A function that reports a Span along with its result.
+
+    It takes (position, input), as `enumerate` yields them, and returns (result, span).
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __call__(self, numbered: tuple[int, Any]) -> tuple[Any, Span]:
+        task, item = numbered
+        start, cpu = perf_counter(), thread_time()
+        result = self.function(item)
+        cpu, end = thread_time() - cpu, perf_counter()
+        stretches = result if isinstance(result, Stretches) else ()
+        thread = threading.get_ident()
+        return result, Span(task, os.getpid(), thread, start, end, cpu, stretches)
+
+
+def watched_countdown(n: int, gap: float = 0.0005) -> Stretches:
+    """Count n down like `countdown`, and notice when the counting stands still.
+
+    It notes the clock at every thousandth step, that is every few hundredths of a
+    millisecond. Two notes further apart than gap mean that it did not run between:
+    it waited for the GIL, or the system gave its core to another program.
+
+    Args:
+        n: how many steps to count.
+        gap: the longest time between two notes that is not a break, in seconds.
+
+    Returns:
+        The stretches between the breaks.
+    """
+    stretches = []
+    begin = last = perf_counter()
+    while n > 0:
+        n -= 1
+        if n % 1000 == 0:
+            now = perf_counter()
+            if now - last > gap:
+                stretches.append((begin, last))
+                begin = now
+            last = now
+    stretches.append((begin, last))
+    return Stretches(stretches)

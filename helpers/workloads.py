@@ -1,0 +1,151 @@
+"""Functions for workers to run, each with an answer that is known beforehand.
+
+A worker process that starts fresh imports this file, so it imports nothing outside
+the standard library.
+"""
+
+import hashlib
+import math
+import sysconfig
+import time
+import tokenize
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+# One block of bytes for sha256_rounds: large enough that hashing lets go of the GIL
+# (CPython does so above 2,047 bytes), small enough to stay in a core's cache.
+BLOCK = bytes(64 * 1024)
+
+# Straight to the server, whatever proxy the environment names: it is on this machine.
+_without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def countdown(n: int) -> int:
+    """Count from n down to 0 in pure Python, holding the GIL; return 0.
+
+    >>> countdown(1000)
+    0
+    """
+    while n > 0:
+        n -= 1
+    return n
+
+
+def fibonacci(n: int) -> int:
+    """Return the n-th Fibonacci number by the slow recursion (holds the GIL).
+
+    >>> [fibonacci(n) for n in range(10)]
+    [0, 1, 1, 2, 3, 5, 8, 13, 21, 34]
+    """
+    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+
+def count_primes(n: int) -> int:
+    """Return how many primes are below n, by trial division (holds the GIL).
+
+    >>> count_primes(1000)
+    168
+    """
+    return sum(
+        all(candidate % divisor for divisor in range(2, math.isqrt(candidate) + 1))
+        for candidate in range(2, n)
+    )
+
+
+def count_tokens(path: str | Path) -> int:
+    """Return how many tokens the Python file at path has (holds the GIL).
+
+    >>> count_tokens(__file__) > 500
+    True
+    """
+    with tokenize.open(path) as file:
+        return sum(1 for _ in tokenize.generate_tokens(file.readline))
+
+
+def library_files(limit: int | None = None) -> list[str]:
+    """Return the paths of the standard library's own modules, the largest first.
+
+    Args:
+        limit: how many at most; all if None.
+    """
+    folder = Path(sysconfig.get_path("stdlib"))
+    files = [path for path in folder.glob("*.py") if path.stat().st_size]
+    files.sort(key=lambda path: (-path.stat().st_size, path.name))
+    return [str(path) for path in files[:limit]]
+
+
+def mandelbrot_row(y: int, width: int = 300, height: int = 200) -> list[int]:
+    """Return row y of a Mandelbrot image: for each pixel the steps until it escapes.
+
+    The image spans -2 to 1 and -1 to 1; 50 steps stand for "never" (holds the GIL).
+
+    >>> max(mandelbrot_row(100)), min(mandelbrot_row(0))
+    (50, 1)
+    """
+    return [
+        _escape_steps(complex(-2 + 3 * x / width, -1 + 2 * y / height))
+        for x in range(width)
+    ]
+
+
+def _escape_steps(c: complex, limit: int = 50) -> int:
+    z = 0j
+    for step in range(limit):
+        if abs(z) > 2:
+            return step
+        z = z * z + c
+    return limit
+
+
+def sha256_rounds(rounds: int) -> str:
+    """Hash the same 64 KiB block rounds times; return the digest (lets go of the GIL).
+
+    >>> sha256_rounds(1)[:8]
+    'de2f2560'
+    """
+    digest = hashlib.sha256()
+    for _ in range(rounds):
+        digest.update(BLOCK)
+    return digest.hexdigest()
+
+
+def nap(seconds: float) -> float:
+    """Sleep (lets go of the GIL, uses no core); return the seconds asked for.
+
+    >>> nap(0.001)
+    0.001
+    """
+    time.sleep(seconds)
+    return seconds
+
+
+def fetch(url: str) -> str:
+    """Return the text at url: mostly waiting (lets go of the GIL).
+
+    Raises:
+        ConnectionError: no server answers there; the message says how to start ours.
+    """
+    try:
+        with _without_proxy.open(url, timeout=30) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError:
+        raise
+    except (urllib.error.URLError, ConnectionError) as error:
+        reason = getattr(error, "reason", error)
+        raise ConnectionError(
+            f"no server answers at {url} ({reason}): "
+            "run the cell with server.start() again, and use its new address"
+        ) from None
+
+
+def fetch_together(urls: Sequence[str]) -> list[str]:
+    """Return the texts at urls, fetched at the same time by a thread for each.
+
+    Raises:
+        ConnectionError: as `fetch`.
+    """
+    with ThreadPoolExecutor(len(urls)) as pool:
+        return list(pool.map(fetch, urls))

@@ -1,0 +1,224 @@
+"""`python tests/bench.py`: the table of benchmarks, each a ratio measured in one run.
+
+It hides no miss, and always exits with 0: the numbers are there to be read.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import tracemalloc
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+
+from helpers import machine
+from helpers.measure import calibrate, race, run
+from helpers.strategies import start
+from helpers.trace import Traced, watched_countdown
+from helpers.travel import begin_work, packed
+from helpers.workloads import countdown, nap
+
+ROOT = Path(__file__).parent.parent
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+PUBLISHED = 1.67
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Return how long action takes."""
+    began = perf_counter()
+    action()
+    return perf_counter() - began
+
+
+def row(what: str, measured: float, reach: str, ok: bool, note: str = "") -> None:
+    """Print one line of the table."""
+    print(
+        f"{what:<66} {measured:>8.3g}  {reach:<12} {'ok' if ok else 'short'}  {note}",
+        flush=True,
+    )
+
+
+def pools_reach_the_ceiling(rounds: int = 8) -> None:
+    """Speed-up of pools and of separate interpreters, by turns, the best of each."""
+    workers = machine.cores().allowed
+    steps = int(0.3 * machine._steps_per_second())
+    inputs = [steps // 4] * (4 * workers)
+    walls: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        maps = {
+            name: stack.enter_context(start(name, workers))
+            for name in ("processes", "joblib")
+        }
+        for map_ in maps.values():
+            list(map_(nap, [0.05] * 2 * workers))
+        for _ in range(rounds):
+            apart = [machine._count_apart(n, steps) for n in (1, workers)]
+            walls.setdefault("alone", []).append(apart[0])
+            walls.setdefault("apart", []).append(apart[1])
+            serial = seconds(lambda: list(map(countdown, inputs)))
+            walls.setdefault("serial", []).append(serial)
+            for name, map_ in maps.items():
+                pool = seconds(lambda map_=map_: list(map_(countdown, inputs)))
+                walls.setdefault(name, []).append(pool)
+    best = {name: min(times) for name, times in walls.items()}
+    ceiling = workers * best["alone"] / best["apart"]
+    for name in maps:
+        gain = best["serial"] / best[name]
+        note = f"{gain:.2f} of {ceiling:.2f}, {workers} workers"
+        row(
+            f"{name}: speed-up ÷ ceiling",
+            gain / ceiling,
+            "≥ 0.95",
+            gain >= 0.95 * ceiling,
+            note,
+        )
+
+
+def tracing_is_cheap(rounds: int = 15) -> None:
+    """Tasks of 1 ms, as a run traces them, and through the pool's own map."""
+    tasks = [calibrate(countdown, 0.001)] * 400
+    traced, bare = [], []
+    with ProcessPoolExecutor(2, get_context(), begin_work) as pool:
+        list(pool.map(countdown, tasks))
+        map_ = packed(pool.map)
+        for _ in range(rounds):
+            bare.append(seconds(lambda: list(pool.map(countdown, tasks))))
+            traced.append(
+                seconds(lambda: list(map_(Traced(countdown), enumerate(tasks))))
+            )
+    ratio = min(traced) / min(bare)
+    note = f"{1e3 * min(traced):.0f} and {1e3 * min(bare):.0f} ms"
+    row(
+        "traced pool ÷ bare pool.map, 400 tasks of 1 ms",
+        ratio,
+        "≤ 1.05",
+        ratio <= 1.05,
+        note,
+    )
+
+
+def workers_start_fast(rounds: int = 8) -> None:
+    """Two spawned workers that import helpers.workloads, or an empty module."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "empty.py").write_text("def nothing(x):\n    pass\n")
+        sys.path.insert(0, folder)
+        import empty
+
+        spent: dict[str, list[float]] = {"full": [], "empty": []}
+        for _ in range(rounds):
+            for name, function in (("full", nap), ("empty", empty.nothing)):
+                spent[name].append(seconds(lambda f=function: use_two(f)))
+        sys.path.remove(folder)
+    full, bare = min(spent["full"]), min(spent["empty"])
+    note = f"{1e3 * full:.0f} and {1e3 * bare:.0f} ms"
+    row(
+        "two spawned workers with helpers.workloads ÷ an empty module",
+        full / bare,
+        "≤ 1.10",
+        full <= 1.1 * bare,
+        note,
+    )
+
+
+def use_two(function: Callable[[float], object]) -> None:
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        list(pool.map(function, [0, 0]))
+
+
+def stripes_show_the_switch_interval() -> None:
+    if not machine.gil_enabled():
+        print("switch interval: this Python runs without its GIL")
+        return
+    before = sys.getswitchinterval()
+    for interval in (0.001, 0.005, 0.02):
+        n = calibrate(countdown, max(0.2, 30 * interval))
+        sys.setswitchinterval(interval)
+        runs = [run(watched_countdown, [n, n], "threads", 2) for _ in range(5)]
+        sys.setswitchinterval(before)
+        read = statistics.median(run.switch_interval for run in runs) / interval
+        row(
+            f"switch interval read ÷ set, {1e3 * interval:.0f} ms",
+            read,
+            "0.8 to 1.25",
+            0.8 <= read <= 1.25,
+        )
+
+
+def joblib_counts_down() -> None:
+    runs = race(countdown, [10**7] * 20, {"serial": 1, "joblib": 2}, rounds=2, budget=0)
+    gain = runs["serial"].wall / runs["joblib"].wall
+    walls = [f"{runs[name].wall:.1f}" for name in ("serial", "joblib")]
+    note = f"{' and '.join(walls)} s, ceiling {machine.ceiling(2):.2f}"
+    row(
+        "joblib, 20 countdowns of 10**7: serial ÷ two jobs",
+        gain,
+        f"> {PUBLISHED}",
+        gain > PUBLISHED,
+        note,
+    )
+
+
+def tiny_tasks_do_not_add_up(few: int = 10_000, many: int = 100_000) -> None:
+    """Time and memory per task must not grow with the number of tasks."""
+    for name, workers in (("serial", 1), ("threads", 2)):
+        # Time without tracemalloc, which takes time for every allocation; by turns.
+        walls: dict[int, list[float]] = {few: [], many: []}
+        for _ in range(5):
+            for tasks, spent in walls.items():
+                spent.append(run(abs, range(tasks), name, workers).wall)
+        per_task = {}
+        for tasks, spent in walls.items():
+            tracemalloc.start()
+            run(abs, range(tasks), name, workers)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            per_task[tasks] = min(spent) / tasks, peak / tasks
+        for number, (word, unit, scale) in enumerate(
+            (("time", "µs", 1e6), ("memory", "B", 1))
+        ):
+            less, more = per_task[few][number], per_task[many][number]
+            note = f"{scale * more:.3g} and {scale * less:.3g} {unit}"
+            row(
+                f"{name}: {word} per task of {many:,} ÷ of {few:,}",
+                more / less,
+                "≤ 1.1",
+                more <= 1.1 * less,
+                note,
+            )
+
+
+def lessons_are_short() -> None:
+    for lesson in LESSONS:
+        command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-x", str(lesson)]
+        began = perf_counter()
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        took = perf_counter() - began
+        note = "" if done.returncode == 0 else "nbval is red"
+        row(
+            f"seconds under nbval: {lesson.name}",
+            took,
+            "≤ 45",
+            took <= 45 and not note,
+            note,
+        )
+
+
+if __name__ == "__main__":
+    os.environ["TQDM_DISABLE"] = "1"  # nothing but the table
+    facts = machine.facts()
+    made_by = [facts[name] for name in ("python", "system", "start method")]
+    print("Python", *made_by, f"{machine.cores().allowed} cores allowed")
+    print(f"{'what':<66} {'measured':>8}  {'reach':<12} ok?")
+    pools_reach_the_ceiling()
+    tracing_is_cheap()
+    workers_start_fast()
+    stripes_show_the_switch_interval()
+    joblib_counts_down()
+    tiny_tasks_do_not_add_up()
+    if "--fast" not in sys.argv:
+        lessons_are_short()

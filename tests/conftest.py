@@ -1,0 +1,76 @@
+"""What several test files use."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing import get_all_start_methods
+from pathlib import Path
+
+import psutil
+import pytest
+
+from helpers import machine
+
+START_METHODS = get_all_start_methods()
+IN_PROCESSES = [
+    *(f"processes {method}" for method in START_METHODS),
+    *(f"multiprocessing_pool {method}" for method in START_METHODS),
+    "joblib",
+]
+IN_THREADS = ["threads", "joblib threading"]
+PARALLEL = IN_THREADS + IN_PROCESSES
+
+# Processes that stay for the next pool: they run no tasks.
+KEPT = ("resource_tracker", "multiprocessing.forkserver", "helpers.server")
+
+
+def workers_of(pid: int | None = None) -> list[psutil.Process]:
+    """Return the worker processes of the process pid (None: of this one)."""
+    found = []
+    for child in psutil.Process(pid).children():
+        try:
+            command = " ".join(child.cmdline())
+            if "multiprocessing.forkserver" in command:
+                found += child.children()
+            if child.status() != psutil.STATUS_ZOMBIE and not any(
+                kept in command for kept in KEPT
+            ):
+                found.append(child)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+def until(condition: Callable[[], object], seconds: float = 10) -> object:
+    """Wait until the condition holds; return what it returned last."""
+    end = time.monotonic() + seconds
+    while not (answer := condition()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return answer
+
+
+def interrupt_when(signs: list[str], sent: list[float]) -> None:
+    """Press Stop once every sign is there, that is, every worker has begun."""
+
+    def press() -> None:
+        until(lambda: all(Path(sign).exists() for sign in signs))
+        time.sleep(0.1)
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+
+
+def skip_on_a_busy_machine(holds: bool) -> None:
+    """Skip if what needs two free cores does not hold, and there are not two.
+
+    Without a second core a thread that asks for the GIL must first get the core: its
+    turns then last as long as the system's time slices, multiples of 4 ms on Linux.
+    """
+    reason = None if holds else machine.fewer_cores_than(2)
+    if callable(reason):
+        reason = reason()
+    if reason:
+        pytest.skip(f"two free cores are needed: {reason}")

@@ -1,0 +1,77 @@
+"""Functions and classes for workers that misbehave: what the tests send to pools."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+
+class Picky(Exception):
+    """An exception that can't be rebuilt from its arguments alone."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+
+
+class Locked:
+    """An object that can't be pickled, for the lock in it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def double(self, x: int) -> int:
+        return 2 * x
+
+
+class Trap:
+    """An object that can be pickled, but not read back."""
+
+    def __reduce__(self) -> tuple:
+        return int, ("this is no number",)
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def remainder(x: int) -> int:
+    return 100 % x
+
+
+def picky(x: int) -> int:
+    raise Picky(x, "no")
+
+
+def lock(x: int) -> object:
+    return threading.Lock()
+
+
+def trap(x: int) -> Trap:
+    return Trap()
+
+
+def large(x: int) -> bytes:
+    """Return 50 MB, which takes a while to send; fail at 0."""
+    if x == 0:
+        time.sleep(0.3)
+        raise ValueError("none for 0")
+    return bytes(50_000_000)
+
+
+def first_fails(x: int) -> int:
+    if x == 0:
+        raise ValueError("none for 0")
+    time.sleep(4)
+    return x
+
+
+def die(x: int) -> None:
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def work(sign: str) -> str:
+    """Write a sign that the work began, and nap for 4 seconds."""
+    Path(sign).write_text(str(os.getpid()))
+    time.sleep(4)
+    return sign

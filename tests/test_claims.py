@@ -1,0 +1,101 @@
+"""A claim's line: ✓, ✗ with what was measured, or –."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from helpers.claims import claim
+
+SANITIZE = Path(__file__).parent / "sanitize.cfg"
+
+
+@pytest.fixture(scope="module")
+def shell() -> InteractiveShell:
+    shell = InteractiveShell()
+    shell.run_cell("from helpers.claims import claim")
+    return shell
+
+
+def never() -> str:
+    raise AssertionError("asked for no reason")
+
+
+def test_one_that_holds(capsys: pytest.CaptureFixture) -> None:
+    claim("Two is more than one", 2 > 1)
+    claim("Two is more than one", 2 > 1, unless=never)
+    claim("Two is more than one", 2 > 1, unless=lambda: None)
+    assert capsys.readouterr().out == 3 * "✓ Two is more than one\n"
+
+
+def test_one_that_does_not(capsys: pytest.CaptureFixture) -> None:
+    busy, words = 1.98765, "two"
+    claim("One core", busy < 1.2 and words == "one", unless=lambda: None)
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == "✗ One core"
+    assert "busy < 1.2" in second
+    assert "busy = 1.99, words = 'two'" in second
+    assert "run the cells of this section again" in third
+
+
+def test_one_over_many_lines(capsys: pytest.CaptureFixture) -> None:
+    busy = {"threads": 1.9}
+    # fmt: off
+    claim(
+        "«Zwei» Fäden",
+        busy["threads"]
+        < 1.2,
+    )
+    claim(sentence="x", holds=len(busy) > 4); claim("y", 2 > 1)  # noqa: E702
+    # fmt: on
+    printed = capsys.readouterr().out
+    assert "busy['threads'] < 1.2 does not hold: busy['threads'] = 1.9\n" in printed
+    assert "len(busy) > 4 does not hold: len(busy) = 1\n" in printed
+    assert printed.endswith("✓ y\n")
+
+
+def test_one_without_a_comparison(capsys: pytest.CaptureFixture) -> None:
+    claim("No", all(x < 2 for x in [1, 3]))
+    claim("No", bool([]))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == lines[3] == "✗ No"
+    assert "does not hold" in lines[1]
+    assert "it is false" in lines[4]
+
+
+@pytest.mark.parametrize("unless", ["one core", lambda: "one core"])
+@pytest.mark.parametrize("holds", [True, False])
+def test_one_that_cannot_be_tested(
+    holds: bool, unless: object, capsys: pytest.CaptureFixture
+) -> None:
+    claim("Two cores", holds, unless)
+    expected = "– Two cores (not tested here: one core)\n"
+    if holds and callable(unless):
+        expected = "✓ Two cores\n"
+    assert capsys.readouterr().out == expected
+
+
+def test_in_a_notebook(shell: InteractiveShell, capsys: pytest.CaptureFixture) -> None:
+    shell.run_cell("busy = 1.9\nclaim(\n  'One ✓',\n  busy\n  < 1.2)")
+    first, second, _ = capsys.readouterr().out.splitlines()
+    assert first == "✗ One ✓"
+    assert second == "  busy < 1.2 does not hold: busy = 1.9"
+
+
+def test_without_its_source(capsys: pytest.CaptureFixture) -> None:
+    exec("claim('No', 1 > 2)", {"claim": claim})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["✗ No", "  The condition does not hold."]
+
+
+def test_nbval_takes_untested_claims_for_ones_that_hold() -> None:
+    config = configparser.RawConfigParser()
+    config.read(SANITIZE, encoding="utf-8")
+    text = "– Two\n✓ Two (not tested here: one core)\n✗ Two\n– A – b (not tested)\n"
+    for section in config.sections():
+        regex, replace = config[section]["regex"], config[section]["replace"]
+        assert re.sub(regex, replace, text) == text
+        untested = "✓ a\n– Two (or three) (not tested here: one core)\n✗ b\n"
+        assert re.sub(regex, replace, untested) == "✓ a\n✓ Two (or three)\n✗ b\n"

@@ -1,0 +1,261 @@
+"""Faults by real signals to real processes: nothing hangs, and nothing stays."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from textwrap import dedent
+
+import psutil
+import pytest
+from conftest import (
+    IN_PROCESSES,
+    IN_THREADS,
+    PARALLEL,
+    interrupt_when,
+    until,
+    workers_of,
+)
+from jupyter_client.manager import KernelManager, start_new_kernel
+from tasks import die, double, first_fails, large, work
+
+from helpers import strategies
+from helpers.measure import race, run
+
+HERE = Path(__file__).parent
+# The promise is one second; a busy machine may take the other half for itself.
+AT_ONCE = 1.0
+
+
+@pytest.fixture(autouse=True)
+def no_worker_stays() -> Iterator[None]:
+    before = set(workers_of())
+    yield
+    assert until(lambda: set(workers_of()) <= before, 2), workers_of()
+
+
+signals = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows has no such signals"
+)
+
+
+@signals
+@pytest.mark.parametrize("name", PARALLEL)
+def test_an_interrupt_ends_the_run(name: str, tmp_path: Path) -> None:
+    signs = [str(tmp_path / "a"), str(tmp_path / "b")]
+    sent: list[float] = []
+    interrupt_when(signs, sent)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(work, [*signs, str(tmp_path / "c")], name, 2)
+    assert time.perf_counter() - sent[0] < AT_ONCE
+    notes = "".join(getattr(caught.value, "__notes__", []))
+    assert ("in the background" in notes) == (name in IN_THREADS)
+    if name not in IN_THREADS:
+        assert not workers_of()
+    assert run(double, [1, 2, 3], name, 2).results == [2, 4, 6]
+    assert not (tmp_path / "c").exists()
+
+
+@signals
+def test_an_interrupt_ends_a_race(tmp_path: Path) -> None:
+    """Every way of it: the ones that wait for their turn too."""
+    signs = [str(tmp_path / "a"), str(tmp_path / "b")]
+    sent: list[float] = []
+    interrupt_when(signs, sent)
+    ways = dict.fromkeys(["threads", *IN_PROCESSES], 2)
+    with pytest.raises(KeyboardInterrupt):
+        race(work, signs, ways)
+    assert time.perf_counter() - sent[0] < AT_ONCE + 0.2 * len(ways)
+    assert not workers_of()
+
+
+@pytest.mark.parametrize("name", IN_PROCESSES)
+def test_an_error_ends_the_other_tasks(name: str) -> None:
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="none for 0"):
+        run(first_fails, range(6), name, 2)
+    assert time.perf_counter() - began < 4
+
+
+@pytest.mark.parametrize("name", IN_PROCESSES)
+def test_workers_end_while_they_send(name: str) -> None:
+    """A worker that is ended in the middle of a large result leaves half of it."""
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="none for 0"):
+        run(large, [0, *range(1, 12)], name, 2)
+    assert time.perf_counter() - began < 10
+
+
+@pytest.mark.parametrize("name", IN_PROCESSES)
+def test_a_worker_that_dies_at_work(name: str) -> None:
+    with pytest.raises(BrokenProcessPool) as caught:
+        run(die, range(4), name, 2)
+    assert "The next run starts new workers" in "".join(caught.value.__notes__)
+    assert run(double, [1, 2, 3], name, 2).results == [2, 4, 6]
+
+
+@pytest.mark.parametrize("name", IN_PROCESSES)
+def test_a_worker_that_is_killed(name: str, tmp_path: Path) -> None:
+    """By another program: while it works, and while it waits for work."""
+    sign = tmp_path / "a"
+
+    def kill() -> None:
+        pid = until(lambda: sign.exists() and sign.read_text())
+        psutil.Process(int(pid)).kill()
+
+    threading.Thread(target=kill, daemon=True).start()
+    with pytest.raises(BrokenProcessPool):
+        run(work, [str(sign), str(tmp_path / "b")], name, 2)
+
+    before = set(workers_of())
+    with pytest.raises(BrokenProcessPool), strategies.start(name, 2) as map_:
+        assert list(map_(double, [1, 2, 3])) == [2, 4, 6]
+        (set(workers_of()) - before).pop().kill()
+        time.sleep(0.3)
+        # Those that are left may do it yet; if not, they must not be waited for.
+        list(map_(double, range(9)))
+        raise BrokenProcessPool("they did it")
+    assert run(double, [1, 2, 3], name, 2).results == [2, 4, 6]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "together"])
+def test_workers_end_with_their_parent(together: bool) -> None:
+    """Together, each pool holds ends of the others' pipes."""
+    groups = [IN_PROCESSES] if together else [[name] for name in IN_PROCESSES]
+    workers = []
+    for parent, names in [(started(names), names) for names in groups]:
+        assert parent.stdout.readline() == "ready\n"
+        found = workers_of(parent.pid)
+        assert len(found) == 2 * len(names)
+        workers += found
+        parent.kill()
+        parent.communicate()
+    _, alive = psutil.wait_procs(workers, 5)
+    for worker in alive:
+        worker.kill()
+    assert not alive
+
+
+def started(names: list[str]) -> subprocess.Popen:
+    """Start a process with a pool of each name, all of them at work."""
+    script = f"""
+        import sys, threading, time
+        sys.path.insert(0, {str(HERE)!r})
+        from contextlib import ExitStack
+        from helpers.strategies import start
+        from helpers.workloads import nap
+        if __name__ == "__main__":
+            with ExitStack() as stack:
+                maps = [stack.enter_context(start(n, 2)) for n in {names}]
+                for map_ in maps:
+                    list(map_(nap, [0.1] * 4))
+                works = lambda map_: list(map_(nap, [60] * 4))
+                for map_ in maps[:-1]:
+                    threading.Thread(target=works, args=(map_,), daemon=True).start()
+                threading.Timer(0.3, print, ["ready"], {{"flush": True}}).start()
+                works(maps[-1])
+    """
+    return subprocess.Popen(
+        [sys.executable, "-c", dedent(script)], stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Kernel"]:
+    manager, client = start_new_kernel(cwd=str(tmp_path_factory.mktemp("lab")))
+    asked = Kernel(manager, client)
+    asked.run(
+        f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+        "from helpers.measure import run\n"
+        "from tasks import work\n"
+        "def typed(x): return x + 1\n"
+    )
+    yield asked
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+class Kernel:
+    """A Jupyter kernel, as a notebook sees it."""
+
+    def __init__(self, manager: KernelManager, client: object) -> None:
+        self.manager, self.client = manager, client
+        self.pid = manager.provisioner.pid
+
+    def run(self, code: str) -> str:
+        """Run code in a cell; return what it printed, or its error's last line."""
+        said = []
+
+        def listen(message: dict) -> None:
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                said.append(content["text"])
+            elif message["msg_type"] == "error":
+                said.append(f"{content['ename']}: {content['evalue']}")
+                said.append("\n".join(content["traceback"]))
+
+        self.client.execute_interactive(code, output_hook=listen, timeout=30)
+        return "".join(said)
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_stop_in_a_notebook(name: str, kernel: Kernel, tmp_path: Path) -> None:
+    """Jupyter interrupts the kernel together with all of its children."""
+    signs = [tmp_path / "a", tmp_path / "b"]
+    sent = []
+
+    def press() -> None:
+        until(lambda: all(sign.exists() for sign in signs))
+        time.sleep(0.1)
+        sent.append(time.perf_counter())
+        kernel.manager.interrupt_kernel()
+
+    threading.Thread(target=press, daemon=True).start()
+    said = kernel.run(f"run(work, {[str(sign) for sign in signs]}, {name!r}, 2)")
+    assert time.perf_counter() - sent[0] < AT_ONCE
+    assert said.startswith("KeyboardInterrupt")
+    assert ("in the background" in said) == (name in IN_THREADS)
+    assert not workers_of(kernel.pid)
+    assert kernel.run(f"print(run(abs, [-1, 2], {name!r}, 2).results)") == "[1, 2]\n"
+
+
+@pytest.mark.parametrize("name", PARALLEL)
+def test_a_function_typed_into_a_notebook(name: str, kernel: Kernel) -> None:
+    began = time.perf_counter()
+    said = kernel.run(f"print(run(typed, [1, 2], {name!r}, 2).results)")
+    assert time.perf_counter() - began < 2
+    if name in [*IN_THREADS, "joblib"] or name.endswith("fork"):
+        assert said == "[2, 3]\n"
+    else:
+        first = said.splitlines()[0]
+        assert first.startswith("FunctionCannotTravel: 'typed' can't travel")
+        assert "%%importable" in first
+
+
+def test_a_class_typed_into_a_notebook(kernel: Kernel) -> None:
+    kernel.run("class Typed: pass")
+    said = kernel.run("run(id, [Typed()], 'processes spawn', 2)")
+    assert "TypeError: this input of 'id' can't travel" in said
+
+
+@pytest.mark.parametrize("name", IN_PROCESSES)
+def test_a_function_typed_into_a_terminal(name: str) -> None:
+    lines = (
+        "from helpers.measure import run\n"
+        "def typed(x): return x + 1\n\n"
+        f"run(typed, [1, 2], {name!r}, 2).results\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-i", "-q"],
+        input=lines,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    if name == "joblib" or name.endswith("fork"):
+        assert "[2, 3]" in done.stdout
+    else:
+        assert "FunctionCannotTravel: 'typed' can't travel" in done.stderr

@@ -1,0 +1,310 @@
+"""What a run says about itself, how it is kept, and how it is measured."""
+
+import json
+import math
+import statistics
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import sleep, thread_time
+
+import nbformat
+import pytest
+from conftest import skip_on_a_busy_machine
+from hypothesis import given
+from hypothesis import strategies as st
+from nbclient import NotebookClient
+from tasks import double
+
+from helpers import machine
+from helpers.measure import (
+    Round,
+    Run,
+    calibrate,
+    overlap,
+    race,
+    recorded,
+    run,
+    sweep,
+)
+from helpers.trace import Span, watched_countdown
+from helpers.workloads import countdown, fibonacci, nap
+
+seconds = st.floats(0, 1e6, allow_nan=False)
+stretch = st.tuples(st.integers(0, 60), st.integers(0, 20)).map(
+    lambda t: (t[0], sum(t))
+)
+spans = st.builds(
+    Span,
+    task=st.integers(0, 1000),
+    pid=st.integers(1, 2**22),
+    thread=st.integers(0, 2**63),
+    start=seconds,
+    end=seconds,
+    cpu=seconds,
+    stretches=st.lists(st.tuples(seconds, seconds), max_size=3).map(tuple),
+)
+
+
+def a_run(*spans: Span, wall: float = 1.0, **changes: object) -> Run:
+    """Return a run that nobody made."""
+    made = Run("f", "threads", 2, 0.1, 0.0, wall, spans, (Round(wall, 1.0),))
+    return replace(made, **changes)
+
+
+# What a run says.
+
+
+def test_cores_busy_is_cpu_time_over_wall_time() -> None:
+    one, two = Span(0, 1, 1, 0.0, 2.0, 1.5), Span(1, 1, 2, 0.0, 2.0, 0.5)
+    assert a_run(one, two, wall=2.0).cores_busy == 1.0
+
+
+def test_by_worker_sorts_by_the_first_start() -> None:
+    late, early, last = (
+        Span(0, 7, 1, 2.0, 3.0, 1),
+        Span(1, 7, 2, 1.0, 2.0, 1),
+        Span(2, 7, 1, 4.0, 5.0, 1),
+    )
+    assert a_run(last, late, early).by_worker == {(7, 2): [early], (7, 1): [late, last]}
+
+
+def test_the_switch_interval_is_that_of_whole_turns() -> None:
+    turns = ((0.0, 0.001), (0.006, 0.011), (0.016, 0.0211), (0.026, 0.026))
+    assert a_run(Span(0, 1, 1, 0, 1, 1, turns)).switch_interval == pytest.approx(
+        0.00505
+    )
+    assert math.isnan(a_run(Span(0, 1, 1, 0, 1, 1)).switch_interval)
+
+
+@given(st.lists(st.lists(stretch, max_size=4), max_size=4))
+def test_overlap_is_the_share_of_the_time(workers: list) -> None:
+    running = [
+        sum(start <= moment < end for stretches in workers for start, end in stretches)
+        for moment in range(81)
+    ]
+    some, several = sum(n > 0 for n in running), sum(n > 1 for n in running)
+    assert overlap(workers) == pytest.approx(several / some if some else 0)
+
+
+# How it is kept.
+
+
+@given(spans=st.lists(spans, min_size=1, max_size=4), wall=st.floats(1e-9, 1e6))
+def test_saved_and_loaded(spans: list[Span], wall: float) -> None:
+    saved = a_run(*spans, wall=wall, made={"python": "3.13"}, results=[object()])
+    with TemporaryDirectory() as folder:
+        saved.save(Path(folder) / "é.json")
+        loaded = Run.load(Path(folder) / "é.json")
+    assert loaded == saved
+    assert loaded.made == saved.made
+    assert loaded.results == []
+
+
+def test_a_real_run_is_saved_and_loaded(tmp_path: Path) -> None:
+    made = race(watched_countdown, [10**4] * 3, {"threads": 2}, rounds=1)["threads"]
+    made.save(tmp_path / "run.json")
+    assert Run.load(tmp_path / "run.json") == made
+
+
+def broken() -> dict[str, str | bytes]:
+    good = {"format": 1} | {
+        name: getattr(a_run(Span(0, 1, 1, 0, 1, 1)), name)
+        for name in Run.__dataclass_fields__
+        if name != "results"
+    }
+    text = json.dumps(good)
+    return {
+        "empty": "",
+        "truncated": text[: len(text) // 2],
+        "number": "3",
+        "list": "[1, 2]",
+        "null": "null",
+        "text": '"a\\nb"',
+        "deep": "[" * 100_000,
+        "other": '{"cells": []}',
+        "binary": b"\xff\xfe\x00",
+        "newer": json.dumps(good | {"format": 2}),
+        "odd format": json.dumps(good | {"format": "one"}),
+        "surplus": json.dumps(good | {"colour": 1}),
+        "missing": json.dumps({k: v for k, v in good.items() if k != "function"}),
+        "no spans": json.dumps(good | {"spans": []}),
+        "short span": json.dumps(good | {"spans": [[1, 2]]}),
+        "odd span": json.dumps(good | {"spans": [[0, 1, 1, "a\nb", 1, 1, []]]}),
+        "odd round": json.dumps(good | {"rounds": [["x", 1]]}),
+        "long round": json.dumps(good | {"rounds": [[1, 2, 3]]}),
+        "no time": json.dumps(good | {"wall": 0}),
+        "nan": json.dumps(good | {"wall": math.nan}),
+        "word": json.dumps(good | {"wall": "soon"}),
+        "workers": json.dumps(good | {"workers": 0}),
+        "strategy": json.dumps(good | {"strategy": 3}),
+        "made": json.dumps(good | {"made": [3]}),
+    }
+
+
+@pytest.mark.parametrize("case", broken())
+def test_what_is_no_run_is_named(case: str, tmp_path: Path) -> None:
+    content = broken()[case]
+    path = tmp_path / f"{case}.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=rf"^{case}\.json: ") as caught:
+        Run.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_other_records_are_still_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    good = a_run(Span(0, 1, 1, 0, 1, 1))
+    for name in "az":
+        good.save(tmp_path / f"{name}.json")
+    for name in "bcd":
+        (tmp_path / f"{name}.json").write_text("{")
+    (tmp_path / "folder.json").mkdir()
+    assert recorded(tmp_path) == {"a": good, "z": good}
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_no_records(tmp_path: Path) -> None:
+    assert recorded(tmp_path / "nowhere") == {}
+
+
+# How it is measured.
+
+
+def test_run_tells_who_did_what() -> None:
+    made = run(nap, [0.05] * 4, "threads", 2)
+    assert made.results == [0.05] * 4
+    assert [span.task for span in made.spans] == [0, 1, 2, 3]
+    assert len(made.by_worker) == 2
+    assert all(span.end - span.start >= 0.05 for span in made.spans)
+    assert made.cores_busy < 0.5
+    assert (made.function, made.strategy, made.workers) == ("nap", "threads", 2)
+    assert made.startup > 0
+    assert made.wall < 0.05 * 4
+    assert made.made["python"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_run_over_nothing() -> None:
+    made = run(nap, [], "threads", 2)
+    assert made.results == []
+    assert made.cores_busy == made.overlap == 0
+
+
+def test_run_with_a_map_of_your_own() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        made = run(double, range(3), pool.map, 2)
+    assert made.results == [0, 2, 4]
+    assert made.strategy == "map"
+    assert made.startup == 0
+
+
+def test_race_takes_turns_and_keeps_every_round() -> None:
+    order = []
+
+    def note(x: float) -> float:
+        sleep(x)
+        order.append(x)
+        return x
+
+    ways = {"serial": 1, "threads": 2}
+    runs = race(note, [0.01, 0.02], ways, rounds=4, budget=0)
+    assert list(runs) == list(ways)
+    assert order == [0.01, 0.02] * 8
+    for name, best in runs.items():
+        assert len(best.rounds) == 4
+        assert best.wall == min(round.wall for round in best.rounds)
+        assert best.strategy == name
+        assert best.results == [0.01, 0.02]
+    starts = sorted(run.began for run in runs.values())
+    assert starts[0] != starts[1]
+
+
+def test_race_goes_on_until_the_answer_is_clear() -> None:
+    naps = iter([0.01, 0.05, 0.09, 0.13, 0.01, 0.2])
+    runs = race(lambda _: nap(next(naps)), [0], {"serial": 1}, rounds=2)
+    assert len(runs["serial"].rounds) == 5
+
+
+def test_sweep() -> None:
+    runs = sweep(nap, [0.02] * 6, "threads", [1, 3], rounds=2)
+    assert {count: run.workers for count, run in runs.items()} == {1: 1, 3: 3}
+    assert {count: len(run.by_worker) for count, run in runs.items()} == {1: 1, 3: 3}
+    assert all(len(run.rounds) == 2 for run in runs.values())
+    assert runs[1].wall > 1.5 * runs[3].wall
+
+
+def test_calibrate_finds_the_size() -> None:
+    n = calibrate(countdown, 0.2)
+    spent = []
+    for _ in range(3):
+        start = thread_time()
+        countdown(n)
+        spent.append(thread_time() - start)
+    assert 0.1 < min(spent) < 0.4
+
+
+@pytest.mark.parametrize("constant", [lambda n: n, lambda n: fibonacci(5)])
+def test_calibrate_needs_a_function_that_grows(constant: object) -> None:
+    with pytest.raises(ValueError, match="takes no longer"):
+        calibrate(constant, 0.1)
+
+
+@pytest.mark.parametrize("variable", ["PYTEST_CURRENT_TEST", "TQDM_DISABLE", None])
+def test_the_bar_leaves_no_trace(
+    variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PYTEST_CURRENT_TEST", "TQDM_DISABLE"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    code = (
+        "from helpers.measure import race\nfrom helpers.workloads import nap\n"
+        "race(nap, [0.4] * 3, {'threads': 1}, rounds=2, budget=0); print('done')"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    outputs = notebook.cells[0].outputs
+    assert "done\n" in [output.get("text") for output in outputs]
+    assert (len(outputs) == 1) == bool(variable)
+
+
+# The stripes.
+
+with_gil = pytest.mark.skipif(
+    not machine.gil_enabled(), reason="this Python runs without its GIL"
+)
+
+
+@with_gil
+@pytest.mark.parametrize("interval", [0.001, 0.005, 0.02])
+def test_the_stripes_show_the_switch_interval(interval: float) -> None:
+    n = calibrate(countdown, max(0.15, 20 * interval))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(interval)
+    try:
+        runs = [run(watched_countdown, [n, n], "threads", 2) for _ in range(3)]
+    finally:
+        sys.setswitchinterval(before)
+    # Another program that takes the core cuts some turns short and makes some long.
+    read = statistics.median(run.switch_interval for run in runs) / interval
+    skip_on_a_busy_machine(0.8 < read < 1.25)
+    assert 0.8 < read < 1.25
+
+
+@with_gil
+def test_threads_take_turns() -> None:
+    n = calibrate(countdown, 0.2)
+    made = run(watched_countdown, [n, n], "threads", 2)
+    assert made.overlap < 0.1
+    assert made.cores_busy < 1.2
+
+
+def test_processes_count_at_once() -> None:
+    n = calibrate(countdown, 0.2)
+    made = race(watched_countdown, [n, n], {"processes": 2})["processes"]
+    skip_on_a_busy_machine(made.overlap > 0.7 and made.cores_busy > 1.3)
+    assert made.overlap > 0.7
+    assert made.cores_busy > 1.3

@@ -1,0 +1,113 @@
+"""The server on this machine: its delays, its faults, its end."""
+
+import signal
+import subprocess
+import sys
+import urllib.error
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+from time import perf_counter
+
+import psutil
+import pytest
+
+from helpers import server
+from helpers.measure import run
+from helpers.workloads import fetch
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    yield server.start()
+    server.stop()
+
+
+def test_it_answers_when_it_is_told_to(address: str) -> None:
+    began = perf_counter()
+    assert fetch(f"{address}?delay=0.2") == "waited 0.2 s"
+    assert perf_counter() - began >= 0.2
+    assert fetch(address) == "waited 0 s"
+    assert server.start() == address
+
+
+def test_delays_overlap(address: str) -> None:
+    urls = [f"{address}?delay=0.2"] * 8
+    threads, serial = run(fetch, urls, "threads", 8), run(fetch, urls)
+    assert serial.wall > 3 * threads.wall
+    assert threads.overlap > 0.5
+    assert serial.cores_busy < 0.5
+
+
+@pytest.mark.parametrize("delay", ["-1", "61", "nan", "inf", "soon", ""])
+def test_refuses_a_delay(address: str, delay: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="delay must be") as caught:
+        fetch(f"{address}?delay={delay}")
+    assert caught.value.code == 400
+
+
+def test_many_bad_requests_do_not_stop_it(address: str) -> None:
+    for _ in range(1500):
+        with pytest.raises(urllib.error.HTTPError):
+            fetch(f"{address}?delay=" + "x" * 50)
+    assert fetch(address) == "waited 0 s"
+
+
+def test_two_get_an_address_each(address: str) -> None:
+    code = "from helpers import server; print(server.start()); server.stop()"
+    other = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+    assert other.stdout.startswith("http://127.0.0.1:")
+    assert other.stdout.strip() != address
+
+
+def test_gone_and_started_again() -> None:
+    address = server.start()
+    server.stop()
+    with pytest.raises(ConnectionError, match=r"server\.start") as caught:
+        fetch(address)
+    assert "\n" not in str(caught.value)
+    assert fetch(server.start()) == "waited 0 s"
+    server._running.kill()  # by somebody else
+    server._running.wait()
+    assert fetch(server.start()) == "waited 0 s"
+    server.stop()
+    server.stop()
+
+
+def parent() -> tuple[subprocess.Popen, psutil.Process]:
+    """Start a process that starts a server, and a pool of forked workers after it."""
+    script = """
+        from helpers import server, strategies
+        from helpers.workloads import nap
+        if __name__ == "__main__":
+            server.start()
+            with strategies.start("processes", 2) as map_:
+                list(map_(nap, [0.01] * 4))
+                print(server._running.pid, flush=True)
+                nap(60)
+    """
+    started = subprocess.Popen(
+        [sys.executable, "-c", dedent(script)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    return started, psutil.Process(int(started.stdout.readline()))
+
+
+def test_it_ends_with_its_parent() -> None:
+    started, process = parent()
+    started.kill()
+    started.communicate()
+    _, alive = psutil.wait_procs([process], 5)
+    assert not alive
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_an_interrupt_is_not_meant_for_it(address: str) -> None:
+    server._running.send_signal(signal.SIGINT)
+    assert fetch(f"{address}?delay=0.2") == "waited 0.2 s"

@@ -1,0 +1,186 @@
+"""Every strategy does what the built-in `map` does, and says what it can't do."""
+
+import re
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
+from functools import partial
+
+import pytest
+from conftest import IN_PROCESSES, IN_THREADS, PARALLEL, START_METHODS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tasks import Locked, Picky, Trap, double, lock, picky, remainder, trap
+
+from helpers import machine, strategies
+from helpers.measure import run
+from helpers.travel import FunctionCannotTravel, Map, WorkerError
+
+ALL = ["serial", *PARALLEL]
+IN_POOLS = [name for name in IN_PROCESSES if name != "joblib"]
+
+
+@pytest.fixture(scope="module", params=ALL)
+def started(request: pytest.FixtureRequest) -> Iterator[Map]:
+    with strategies.start(request.param, 2) as map_:
+        yield map_
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(inputs=st.lists(st.integers()))
+def test_gives_what_the_builtin_map_gives(started: Map, inputs: list[int]) -> None:
+    assert list(started(double, inputs)) == list(map(double, inputs))
+    assert list(started(double, iter(inputs))) == list(map(double, inputs))
+    assert list(started(str, inputs)) == list(map(str, inputs))
+
+
+@settings(max_examples=3, deadline=None)
+@given(
+    name=st.sampled_from(
+        ["threads", "processes", "multiprocessing_pool", "joblib", "joblib threading"]
+    ),
+    workers=st.integers(1, 4),
+    inputs=st.lists(st.text(), max_size=9),
+)
+def test_any_number_of_workers(name: str, workers: int, inputs: list[str]) -> None:
+    with strategies.start(name, workers) as map_:
+        assert list(map_(len, inputs)) == list(map(len, inputs))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_error_is_the_functions_own(name: str) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        run(remainder, [1, 0, 2], name, 2)
+    text = "".join(traceback.format_exception(caught.value))
+    assert "return 100 % x" in text  # the line in the worker
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_error_that_cannot_travel(name: str) -> None:
+    expected = Picky if name in ["serial", *IN_THREADS] else WorkerError
+    with pytest.raises(expected, match=r"[34]: no") as caught:
+        run(picky, [3, 4], name, 2)
+    text = "".join(traceback.format_exception(caught.value))
+    assert 'raise Picky(x, "no")' in text
+
+
+@pytest.mark.parametrize("workers", [0, -3, 2.5, "two", True, None])
+@pytest.mark.parametrize("name", ["serial", "threads", "processes", "joblib"])
+def test_refuses_a_number_of_workers(name: str, workers: object) -> None:
+    with pytest.raises(ValueError, match="from 1 up") as caught:
+        run(double, [1], name, workers)
+    words = str(caught.value)
+    assert "\n" not in words
+    assert repr(workers) in words
+    assert f"{machine.cores().allowed} for you" in words
+
+
+def test_windows_has_a_highest_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    strategies.check_workers(61)
+    with pytest.raises(ValueError, match="from 1 to 61, not 62"):
+        strategies.check_workers(62)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "thread",
+        "threads spawn",
+        "serial 2",
+        "processes slow",
+        "joblib processes",
+        "processes spawn spawn",
+        "multiprocessing_pool loky",
+        "joblib nosuch",
+    ],
+)
+def test_refuses_an_unknown_strategy_or_option(name: str) -> None:
+    with pytest.raises(ValueError, match=repr(name)) as caught:
+        run(double, [1], name, 2)
+    assert "\n" not in str(caught.value)
+
+
+def closure() -> object:
+    secret = 3
+    return lambda x: x + secret
+
+
+def opened(path: str) -> object:
+    with open(path) as file:
+        return partial(print, file=file)
+
+
+UNTRAVELLED = {
+    "lambda": lambda x: 2 * x,
+    "closure": closure(),
+    "method": Locked().double,
+    "partial": partial(double, Locked()),
+    "open file": opened(__file__),
+    "trap": partial(double, Trap()),
+}
+
+
+@pytest.mark.parametrize("case", UNTRAVELLED)
+@pytest.mark.parametrize("name", IN_POOLS)
+def test_a_function_that_cannot_travel(name: str, case: str) -> None:
+    began = time.perf_counter()
+    with pytest.raises(FunctionCannotTravel, match="can't travel") as caught:
+        run(UNTRAVELLED[case], [1, 2], name, 2)
+    assert time.perf_counter() - began < 2
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("case", ["lambda", "closure"])
+def test_joblib_sends_more(case: str) -> None:
+    function = UNTRAVELLED[case]
+    assert run(function, [1, 2], "joblib", 2).results == [function(1), function(2)]
+
+
+@pytest.mark.parametrize("case", ["method", "open file"])
+def test_joblib_cannot_send_all(case: str) -> None:
+    with pytest.raises(FunctionCannotTravel, match="can't travel") as caught:
+        run(UNTRAVELLED[case], [1, 2], "joblib", 2)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", IN_THREADS)
+def test_threads_share_everything(name: str) -> None:
+    assert run(Locked().double, [1, 2], name, 2).results == [2, 4]
+
+
+@pytest.mark.parametrize("item", [Locked(), Trap()], ids=["locked", "trap"])
+@pytest.mark.parametrize("name", IN_PROCESSES)
+def test_an_input_that_cannot_travel(name: str, item: object) -> None:
+    refused_at_once(str, [1, item], name, "input")
+
+
+@pytest.mark.parametrize("function", [lock, trap])
+@pytest.mark.parametrize("name", IN_PROCESSES)
+def test_a_result_that_cannot_travel(name: str, function: object) -> None:
+    refused_at_once(function, [1, 2], name, "result")
+
+
+def refused_at_once(
+    function: object, inputs: list[object], name: str, role: str
+) -> None:
+    began = time.perf_counter()
+    with pytest.raises((TypeError, BrokenExecutor)) as caught:
+        run(function, inputs, name, 2)
+    assert time.perf_counter() - began < 5
+    words = str(caught.value)
+    assert "\n" not in words
+    assert not hasattr(caught.value, "__notes__")
+    # joblib sends things in its own way, and has its own words.
+    assert re.search("pickle|serialize" if name == "joblib" else role, words)
+
+
+def test_every_start_method_is_tried() -> None:
+    assert len(IN_POOLS) == 2 * len(START_METHODS)

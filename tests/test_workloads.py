@@ -1,0 +1,52 @@
+"""The functions for workers: their known answers, and what importing them costs."""
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter, thread_time
+
+import pytest
+
+from helpers import workloads
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_answers_in_the_descriptions() -> None:
+    failed, tried = doctest.testmod(workloads)
+    assert tried >= 7
+    assert failed == 0
+
+
+@pytest.mark.parametrize("module", ["workloads", "trace", "travel"])
+def test_a_worker_imports_only_the_standard_library(module: str) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        f"import helpers.{module}\n"
+        "known = sys.stdlib_module_names | {'helpers', '__main__', '__mp_main__'}\n"
+        "print({name.partition('.')[0] for name in sys.modules} - known)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True
+    )
+    assert done.stdout == "set()\n", done.stderr
+
+
+def test_the_library_has_files_of_unequal_size() -> None:
+    sizes = [Path(path).stat().st_size for path in workloads.library_files()]
+    assert len(sizes) > 100
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 10 * sizes[-1] > 0
+    assert workloads.library_files(3) == workloads.library_files()[:3]
+
+
+def test_every_file_of_the_library_has_tokens() -> None:
+    assert all(workloads.count_tokens(p) for p in workloads.library_files()[-20:])
+
+
+def test_a_nap_uses_no_core() -> None:
+    wall, cpu = perf_counter(), thread_time()
+    workloads.nap(0.1)
+    assert perf_counter() - wall >= 0.1
+    assert thread_time() - cpu < 0.02
