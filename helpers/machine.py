@@ -8,7 +8,12 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+
+if TYPE_CHECKING:
+    from helpers.measure import Run
 
 # What each interpreter of the ceiling runs: count when told to, and print when the
 # counting began and ended. It imports nothing, so that it starts fast anywhere.
@@ -18,8 +23,12 @@ n = int(input())
 start = time.perf_counter()
 while n > 0:
     n -= 1
-print(start, time.perf_counter())
+print(start, time.perf_counter(), time.thread_time())
 """
+
+
+# A machine that gives less of its cores than this is too busy for claims about them.
+ENOUGH = 0.8
 
 
 class Cores(NamedTuple):
@@ -46,13 +55,29 @@ def gil_enabled() -> bool:
     return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
+def start_methods() -> list[str]:
+    """Return the ways to start a process on this system, the default first."""
+    # joblib adds some of its own to the list, which only its own pool can use.
+    known = multiprocessing.get_all_start_methods()
+    return [method for method in known if not method.startswith("loky")]
+
+
 def start_method() -> str:
     """Return how this Python starts processes if nobody says: fork, forkserver, spawn.
 
     Unlike `multiprocessing.get_start_method()`, asking doesn't settle the matter.
     """
     chosen = multiprocessing.get_start_method(allow_none=True)
-    return chosen or multiprocessing.get_all_start_methods()[0]
+    return chosen or start_methods()[0]
+
+
+def idle_seconds() -> float:
+    """Return for how long the cores have been idle since the system started, added up.
+
+    What a core idles while something runs shows how much of the machine was free.
+    """
+    times = psutil.cpu_times()
+    return times.idle + getattr(times, "iowait", 0.0)
 
 
 def facts() -> dict[str, str | int | bool]:
@@ -85,7 +110,15 @@ def describe() -> None:
         print(f"{name:>13}: {value}")
 
 
-def ceiling(workers: int | None = None, seconds: float = 0.3, rounds: int = 3) -> float:
+class Ceiling(float):
+    """A speed-up, measured; `cores_free` is how many cores the machine had for it."""
+
+    cores_free: float
+
+
+def ceiling(
+    workers: int | None = None, seconds: float = 0.3, rounds: int = 5
+) -> Ceiling:
     """Measure how many times one interpreter's work separate interpreters get done.
 
     The interpreters share nothing and send nothing, so no pool on this machine can do
@@ -106,17 +139,25 @@ def ceiling(workers: int | None = None, seconds: float = 0.3, rounds: int = 3) -
     for _ in range(rounds):
         alone.append(_count_apart(1, steps))
         together.append(_count_apart(workers, steps))
-    return workers * min(alone) / min(together)
+    (single, _), (wall, free) = min(alone), min(together)
+    measured = Ceiling(workers * single / wall)
+    measured.cores_free = min(free, cores().allowed)
+    return measured
 
 
 @functools.cache
 def _steps_per_second() -> float:
     steps = 1_000_000
-    return steps / min(_count_apart(1, steps) for _ in range(3))
+    return steps / min(_count_apart(1, steps)[0] for _ in range(3))
 
 
-def _count_apart(workers: int, steps: int) -> float:
-    """Return the seconds from the first start to the last end of all interpreters."""
+def _count_apart(workers: int, steps: int) -> tuple[float, float]:
+    """Let as many interpreters count.
+
+    Returns:
+        The seconds from the first start to the last end, and how many cores the
+        machine had for them: those that counted, and those that were idle.
+    """
     command = [sys.executable, "-I", "-S", "-c", _COUNTER]
     counters = [
         subprocess.Popen(
@@ -125,34 +166,50 @@ def _count_apart(workers: int, steps: int) -> float:
         for _ in range(workers)
     ]
     try:
+        idle = idle_seconds()
         for counter in counters:
             counter.stdin.write(f"{steps}\n")
             counter.stdin.flush()
-        times = [counter.stdout.readline().split() for counter in counters]
+        times = [
+            [float(word) for word in counter.stdout.readline().split()]
+            for counter in counters
+        ]
+        idle = idle_seconds() - idle
     finally:
         for counter in counters:
             counter.kill()
             counter.communicate()
-    return max(float(end) for _, end in times) - min(float(start) for start, _ in times)
+    starts, ends, busy = zip(*times, strict=True)
+    wall = max(ends) - min(starts)
+    return wall, (sum(busy) + idle) / wall
 
 
-def fewer_cores_than(wanted: int) -> str | Callable[[], str | None]:
+def fewer_cores_than(
+    wanted: int, *runs: "Run | Ceiling"
+) -> str | Callable[[], str | None]:
     """Return why a claim that needs that many cores can't be tested here.
+
+    Args:
+        wanted: how many cores the claim needs.
+        runs: what was measured with them.
 
     Returns:
         The reason, where this Python may use fewer cores. Else a function for `claim`
-        to ask if the claim does not hold: it measures what the machine gives just
-        then, and returns the reason only if that is clearly too little.
+        to ask if the claim does not hold. It returns a reason only if other programs
+        clearly took too much: while the runs were made, by what they noted, or now,
+        by measuring.
     """
     allowed = cores().allowed
     if allowed < wanted:
         return "one core" if allowed == 1 else f"{allowed} cores"
-    return functools.partial(_busy, wanted)
+    return functools.partial(_busy, wanted, runs)
 
 
-def _busy(wanted: int) -> str | None:
-    given = ceiling(wanted, seconds=0.2)
-    if given < 0.8 * wanted:
+def _busy(wanted: int, runs: "tuple[Run | Ceiling, ...]") -> str | None:
+    given = min((run.cores_free for run in runs), default=float(wanted))
+    if given >= ENOUGH * wanted:
+        given = ceiling(wanted, seconds=0.2)
+    if given < ENOUGH * wanted:
         return f"this machine is giving the lab {given:.1f} of {wanted} cores"
     return None
 

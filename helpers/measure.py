@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tqdm.auto import tqdm
 
 from helpers import strategies
-from helpers.machine import facts
+from helpers.machine import facts, idle_seconds
 from helpers.trace import Span, Traced
 from helpers.travel import Map, name_of
 from helpers.workloads import nap
@@ -43,6 +43,7 @@ class Run:
         began: when the work began (`perf_counter`, seconds).
         wall: seconds from then until all results were back.
         spans: one for each task.
+        idle: seconds that the machine's cores stood idle meanwhile, added up.
         rounds: every round's wall time and cores, this one's too.
         results: what the function returned, in the order of the inputs; not saved.
         made: date, Python and machine.
@@ -55,6 +56,7 @@ class Run:
     began: float
     wall: float
     spans: tuple[Span, ...]
+    idle: float = 0.0
     rounds: tuple[Round, ...] = ()
     results: list[Any] = field(default_factory=list, compare=False, repr=False)
     made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -63,6 +65,15 @@ class Run:
     def cores_busy(self) -> float:
         """How many cores the tasks kept busy: their CPU time over the wall time."""
         return sum(span.cpu for span in self.spans) / self.wall
+
+    @property
+    def cores_free(self) -> float:
+        """How many cores the machine had for the run: those it kept busy or left idle.
+
+        Other programs, on whatever core, make it fewer than the allowed ones.
+        """
+        free = self.cores_busy + self.idle / self.wall
+        return min(free, self.made.get("allowed cores", free))
 
     @property
     def by_worker(self) -> dict[tuple[int, int], list[Span]]:
@@ -148,7 +159,7 @@ def _span(
 
 def _check(loaded: Run) -> None:
     kinds = {"function": str, "strategy": str, "workers": int, "made": dict}
-    kinds |= dict.fromkeys(("startup", "began", "wall"), int | float)
+    kinds |= dict.fromkeys(("startup", "began", "wall", "idle"), int | float)
     for name, kind in kinds.items():
         if not isinstance(getattr(loaded, name), kind):
             raise ValueError(f"its {name} can't be right")
@@ -167,8 +178,10 @@ def recorded(folder: str | Path) -> dict[str, Run]:
     for path in sorted(Path(folder).glob("*.json")):
         try:
             runs[path.stem] = Run.load(path)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             print(error)
+        except OSError as error:
+            print(f"{path.name}: {error.strerror}")
     return runs
 
 
@@ -220,7 +233,7 @@ def run(
 def race(
     function: Callable[[Any], Any],
     inputs: Iterable[Any],
-    strategies: Mapping[str, int],
+    strategies: Mapping[str | Map, int],
     rounds: int = 3,
     budget: float = 5.0,
 ) -> dict[str, Run]:
@@ -233,8 +246,8 @@ def race(
     Args:
         function: takes one input.
         inputs: what it runs over.
-        strategies: the names of the ways, each with its number of workers:
-            {"serial": 1, "threads": 2, "processes": 2}.
+        strategies: the names of the ways, or maps of yours, each with its number of
+            workers: {"serial": 1, "threads": 2, "processes": 2}.
         rounds: how many at least.
         budget: seconds after which it adds no further rounds.
 
@@ -242,22 +255,22 @@ def race(
         The best run of each way, by name, with the times of all its rounds.
     """
     inputs = list(inputs)
-    kept: dict[str, list[Run]] = {name: [] for name in strategies}
+    kept: dict[str | Map, list[Run]] = {way: [] for way in strategies}
     with ExitStack() as stack, _progress(rounds * len(strategies), function) as bar:
         started = {
-            name: stack.enter_context(_started(name, workers))
-            for name, workers in strategies.items()
+            way: stack.enter_context(_started(way, workers))
+            for way, workers in strategies.items()
         }
         began = perf_counter()
         while len(min(kept.values(), key=len)) < rounds or (
             perf_counter() - began < budget and not all(map(_settled, kept.values()))
         ):
-            for name, (map_, startup) in started.items():
-                kept[name].append(
-                    _one_round(function, inputs, name, strategies[name], map_, startup)
+            for way, (map_, startup) in started.items():
+                kept[way].append(
+                    _one_round(function, inputs, way, strategies[way], map_, startup)
                 )
                 bar.update()
-    return {name: _best(runs) for name, runs in kept.items()}
+    return {_label(way): _best(runs) for way, runs in kept.items()}
 
 
 def sweep(
@@ -343,9 +356,9 @@ def _one_round(
     map_: Map,
     startup: float,
 ) -> Run:
-    began = perf_counter()
+    idle, began = idle_seconds(), perf_counter()
     answers = list(map_(Traced(function), enumerate(inputs)))
-    wall = perf_counter() - began
+    wall, idle = perf_counter() - began, idle_seconds() - idle
     spans = tuple(span for _, span in answers)
     run = Run(
         function=name_of(function),
@@ -355,6 +368,7 @@ def _one_round(
         began=began,
         wall=wall,
         spans=spans,
+        idle=idle,
         results=[result for result, _ in answers],
         made={"date": date.today().isoformat(), **facts()},
     )

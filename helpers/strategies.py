@@ -18,11 +18,11 @@ from concurrent.futures import (
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import get_context
 from pickle import PicklingError
 from typing import Any
 
-from helpers.machine import cores
+from helpers.machine import cores, start_methods
 from helpers.travel import (
     Map,
     begin_work,
@@ -105,8 +105,8 @@ STRATEGIES: dict[str, Callable[..., AbstractContextManager[Map]]] = {
     "joblib": joblib,
 }
 OPTIONS = {
-    "processes": get_all_start_methods(),
-    "multiprocessing_pool": get_all_start_methods(),
+    "processes": start_methods(),
+    "multiprocessing_pool": start_methods(),
     "joblib": ["loky", "threading"],
 }
 

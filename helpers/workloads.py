@@ -1,26 +1,18 @@
 """Functions for workers to run, each with an answer that is known beforehand.
 
 A worker process that starts fresh imports this file, so it imports nothing outside
-the standard library.
+the standard library, and each function only what it alone needs.
 """
 
-import hashlib
 import math
-import sysconfig
+import os
 import time
-import tokenize
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 # One block of bytes for sha256_rounds: large enough that hashing lets go of the GIL
 # (CPython does so above 2,047 bytes), small enough to stay in a core's cache.
 BLOCK = bytes(64 * 1024)
-
-# Straight to the server, whatever proxy the environment names: it is on this machine.
-_without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def countdown(n: int) -> int:
@@ -55,12 +47,14 @@ def count_primes(n: int) -> int:
     )
 
 
-def count_tokens(path: str | Path) -> int:
+def count_tokens(path: str | os.PathLike[str]) -> int:
     """Return how many tokens the Python file at path has (holds the GIL).
 
     >>> count_tokens(__file__) > 500
     True
     """
+    import tokenize
+
     with tokenize.open(path) as file:
         return sum(1 for _ in tokenize.generate_tokens(file.readline))
 
@@ -71,8 +65,13 @@ def library_files(limit: int | None = None) -> list[str]:
     Args:
         limit: how many at most; all if None.
     """
+    import sysconfig
+    from pathlib import Path
+
     folder = Path(sysconfig.get_path("stdlib"))
-    files = [path for path in folder.glob("*.py") if path.stat().st_size]
+    # Some systems leave links there that lead nowhere.
+    found = [path for path in folder.glob("*.py") if path.is_file()]
+    files = [path for path in found if path.stat().st_size]
     files.sort(key=lambda path: (-path.stat().st_size, path.name))
     return [str(path) for path in files[:limit]]
 
@@ -106,6 +105,8 @@ def sha256_rounds(rounds: int) -> str:
     >>> sha256_rounds(1)[:8]
     'de2f2560'
     """
+    import hashlib
+
     digest = hashlib.sha256()
     for _ in range(rounds):
         digest.update(BLOCK)
@@ -128,8 +129,21 @@ def fetch(url: str) -> str:
     Raises:
         ConnectionError: no server answers there; the message says how to start ours.
     """
+    import urllib.error
+    import urllib.request as web
+
+    # Straight to the server, whatever proxy the environment names: it is on this
+    # machine. And `build_opener` would load certificates, which takes long.
+    straight = web.OpenerDirector()
+    for handler in (
+        web.HTTPSHandler if url.startswith("https:") else web.HTTPHandler,
+        web.HTTPDefaultErrorHandler,
+        web.HTTPRedirectHandler,
+        web.HTTPErrorProcessor,
+    ):
+        straight.add_handler(handler())
     try:
-        with _without_proxy.open(url, timeout=30) as answer:
+        with straight.open(url, timeout=30) as answer:
             return answer.read().decode()
     except urllib.error.HTTPError:
         raise

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +21,7 @@ from helpers import machine
 from helpers.measure import calibrate, race, run
 from helpers.strategies import start
 from helpers.trace import Traced, watched_countdown
-from helpers.travel import begin_work, packed
+from helpers.travel import Map, begin_work, packed
 from helpers.workloads import countdown, nap
 
 ROOT = Path(__file__).parent.parent
@@ -35,6 +36,11 @@ def seconds(action: Callable[[], object]) -> float:
     return perf_counter() - began
 
 
+def drain(map_: Map, inputs: Iterable[int]) -> None:
+    """Run abs over inputs, and wait for all of it."""
+    list(map_(abs, inputs))
+
+
 def row(what: str, measured: float, reach: str, ok: bool, note: str = "") -> None:
     """Print one line of the table."""
     print(
@@ -43,11 +49,11 @@ def row(what: str, measured: float, reach: str, ok: bool, note: str = "") -> Non
     )
 
 
-def pools_reach_the_ceiling(rounds: int = 8) -> None:
+def pools_reach_the_ceiling(rounds: int = 12) -> None:
     """Speed-up of pools and of separate interpreters, by turns, the best of each."""
     workers = machine.cores().allowed
     steps = int(0.3 * machine._steps_per_second())
-    inputs = [steps // 4] * (4 * workers)
+    inputs = [steps] * workers  # one each, as the interpreters have it
     walls: dict[str, list[float]] = {}
     with ExitStack() as stack:
         maps = {
@@ -57,7 +63,7 @@ def pools_reach_the_ceiling(rounds: int = 8) -> None:
         for map_ in maps.values():
             list(map_(nap, [0.05] * 2 * workers))
         for _ in range(rounds):
-            apart = [machine._count_apart(n, steps) for n in (1, workers)]
+            apart = [machine._count_apart(n, steps)[0] for n in (1, workers)]
             walls.setdefault("alone", []).append(apart[0])
             walls.setdefault("apart", []).append(apart[1])
             serial = seconds(lambda: list(map(countdown, inputs)))
@@ -102,32 +108,39 @@ def tracing_is_cheap(rounds: int = 15) -> None:
     )
 
 
-def workers_start_fast(rounds: int = 8) -> None:
+# In a process of its own, which spawned workers have no file of to import first.
+START = """
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from time import perf_counter
+from empty import nothing
+from helpers.workloads import nap
+for _ in range(15):
+    for function in (nap, nothing):
+        began = perf_counter()
+        with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+            list(pool.map(function, [0, 0]))
+        print(perf_counter() - began)
+"""
+
+
+def workers_start_fast() -> None:
     """Two spawned workers that import helpers.workloads, or an empty module."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "empty.py").write_text("def nothing(x):\n    pass\n")
-        sys.path.insert(0, folder)
-        import empty
-
-        spent: dict[str, list[float]] = {"full": [], "empty": []}
-        for _ in range(rounds):
-            for name, function in (("full", nap), ("empty", empty.nothing)):
-                spent[name].append(seconds(lambda f=function: use_two(f)))
-        sys.path.remove(folder)
-    full, bare = min(spent["full"]), min(spent["empty"])
+        done = subprocess.run(
+            [sys.executable, "-c", START],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([folder, str(ROOT)])},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    spent = [float(word) for word in done.stdout.split()]
+    full, bare = min(spent[::2]), min(spent[1::2])
     note = f"{1e3 * full:.0f} and {1e3 * bare:.0f} ms"
-    row(
-        "two spawned workers with helpers.workloads ÷ an empty module",
-        full / bare,
-        "≤ 1.10",
-        full <= 1.1 * bare,
-        note,
-    )
-
-
-def use_two(function: Callable[[float], object]) -> None:
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        list(pool.map(function, [0, 0]))
+    what = "two spawned workers with helpers.workloads ÷ an empty module"
+    row(what, full / bare, "≤ 1.10", full <= 1.1 * bare, note)
 
 
 def stripes_show_the_switch_interval() -> None:
@@ -168,9 +181,13 @@ def tiny_tasks_do_not_add_up(few: int = 10_000, many: int = 100_000) -> None:
     for name, workers in (("serial", 1), ("threads", 2)):
         # Time without tracemalloc, which takes time for every allocation; by turns.
         walls: dict[int, list[float]] = {few: [], many: []}
+        bare: dict[int, list[float]] = {few: [], many: []}
         for _ in range(5):
-            for tasks, spent in walls.items():
-                spent.append(run(abs, range(tasks), name, workers).wall)
+            for tasks in walls:
+                walls[tasks].append(run(abs, range(tasks), name, workers).wall)
+                with start(name, workers) as map_:
+                    bare[tasks].append(seconds(partial(drain, map_, range(tasks))))
+        grown = few * min(bare[many]) / many / min(bare[few])
         per_task = {}
         for tasks, spent in walls.items():
             tracemalloc.start()
@@ -183,6 +200,8 @@ def tiny_tasks_do_not_add_up(few: int = 10_000, many: int = 100_000) -> None:
         ):
             less, more = per_task[few][number], per_task[many][number]
             note = f"{scale * more:.3g} and {scale * less:.3g} {unit}"
+            if word == "time":
+                note += f"; the bare map: {grown:.2f}"
             row(
                 f"{name}: {word} per task of {many:,} ÷ of {few:,}",
                 more / less,

@@ -5,15 +5,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from multiprocessing import get_all_start_methods
 from pathlib import Path
 
 import psutil
-import pytest
 
-from helpers import machine
-
-START_METHODS = get_all_start_methods()
+START_METHODS = machine.start_methods()
 IN_PROCESSES = [
     *(f"processes {method}" for method in START_METHODS),
     *(f"multiprocessing_pool {method}" for method in START_METHODS),
@@ -61,16 +57,3 @@ def interrupt_when(signs: list[str], sent: list[float]) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=press, daemon=True).start()
-
-
-def skip_on_a_busy_machine(holds: bool) -> None:
-    """Skip if what needs two free cores does not hold, and there are not two.
-
-    Without a second core a thread that asks for the GIL must first get the core: its
-    turns then last as long as the system's time slices, multiples of 4 ms on Linux.
-    """
-    reason = None if holds else machine.fewer_cores_than(2)
-    if callable(reason):
-        reason = reason()
-    if reason:
-        pytest.skip(f"two free cores are needed: {reason}")

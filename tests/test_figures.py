@@ -29,7 +29,7 @@ def a_run(
         spans.append(Span(task, 1, thread, start, end, length / 2, stretches))
     wall = max(turns * length, 1e-9)
     rounds = (Round(wall, 1.0), Round(1.2 * wall, 0.9))
-    return Run("work", strategy, workers, 0.1, 10.0, wall, tuple(spans), rounds)
+    return Run("work", strategy, workers, 0.1, 10.0, wall, tuple(spans), rounds=rounds)
 
 
 RUNS = {

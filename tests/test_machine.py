@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +51,9 @@ def test_a_reason_is_measured_only_if_asked(monkeypatch: pytest.MonkeyPatch) -> 
     assert reason() == "this machine is giving the lab 1.1 of 2 cores"
     monkeypatch.setattr(machine, "ceiling", lambda *_, **__: 1.9)
     assert reason() is None
+    quiet, busy = SimpleNamespace(cores_free=1.9), SimpleNamespace(cores_free=1.04)
+    assert machine.fewer_cores_than(2, quiet)() is None
+    assert machine.fewer_cores_than(2, quiet, busy)().endswith("1.0 of 2 cores")
 
 
 def test_asking_for_the_start_method_does_not_settle_it() -> None:

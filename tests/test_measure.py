@@ -4,6 +4,7 @@ import json
 import math
 import statistics
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,6 @@ from time import sleep, thread_time
 
 import nbformat
 import pytest
-from conftest import skip_on_a_busy_machine
 from hypothesis import given
 from hypothesis import strategies as st
 from nbclient import NotebookClient
@@ -50,7 +50,7 @@ spans = st.builds(
 
 def a_run(*spans: Span, wall: float = 1.0, **changes: object) -> Run:
     """Return a run that nobody made."""
-    made = Run("f", "threads", 2, 0.1, 0.0, wall, spans, (Round(wall, 1.0),))
+    made = Run("f", "threads", 2, 0.1, 0.0, wall, spans, rounds=(Round(wall, 1.0),))
     return replace(made, **changes)
 
 
@@ -87,6 +87,13 @@ def test_overlap_is_the_share_of_the_time(workers: list) -> None:
     ]
     some, several = sum(n > 0 for n in running), sum(n > 1 for n in running)
     assert overlap(workers) == pytest.approx(several / some if some else 0)
+
+
+def test_the_cores_that_the_machine_had_for_it() -> None:
+    span = Span(0, 1, 1, 0.0, 2.0, 1.0)
+    assert a_run(span, wall=2.0, idle=1.6).cores_free == pytest.approx(1.3)
+    allowed = {"allowed cores": 1}
+    assert a_run(span, wall=2.0, idle=1.6, made=allowed).cores_free == 1
 
 
 # How it is kept.
@@ -164,7 +171,8 @@ def test_the_other_records_are_still_loaded(
         (tmp_path / f"{name}.json").write_text("{")
     (tmp_path / "folder.json").mkdir()
     assert recorded(tmp_path) == {"a": good, "z": good}
-    assert len(capsys.readouterr().out.splitlines()) == 4
+    names = [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["b.json", "c.json", "d.json", "folder.json"]
 
 
 def test_no_records(tmp_path: Path) -> None:
@@ -281,17 +289,16 @@ with_gil = pytest.mark.skipif(
 @with_gil
 @pytest.mark.parametrize("interval", [0.001, 0.005, 0.02])
 def test_the_stripes_show_the_switch_interval(interval: float) -> None:
-    n = calibrate(countdown, max(0.15, 20 * interval))
+    n = calibrate(countdown, max(0.1, 15 * interval))
     before = sys.getswitchinterval()
     sys.setswitchinterval(interval)
     try:
-        runs = [run(watched_countdown, [n, n], "threads", 2) for _ in range(3)]
+        assert_with_two_cores(
+            lambda: run(watched_countdown, [n, n], "threads", 2),
+            lambda made: 0.8 < made.switch_interval / interval < 1.25,
+        )
     finally:
         sys.setswitchinterval(before)
-    # Another program that takes the core cuts some turns short and makes some long.
-    read = statistics.median(run.switch_interval for run in runs) / interval
-    skip_on_a_busy_machine(0.8 < read < 1.25)
-    assert 0.8 < read < 1.25
 
 
 @with_gil
@@ -304,7 +311,27 @@ def test_threads_take_turns() -> None:
 
 def test_processes_count_at_once() -> None:
     n = calibrate(countdown, 0.2)
-    made = race(watched_countdown, [n, n], {"processes": 2})["processes"]
-    skip_on_a_busy_machine(made.overlap > 0.7 and made.cores_busy > 1.3)
-    assert made.overlap > 0.7
-    assert made.cores_busy > 1.3
+    assert_with_two_cores(
+        lambda: run(watched_countdown, [n, n], "processes", 2),
+        lambda made: made.overlap > 0.7 and made.cores_busy > 1.3,
+    )
+
+
+def assert_with_two_cores(
+    measure: Callable[[], Run], holds: Callable[[Run], bool], times: int = 9
+) -> None:
+    """Assert that what needs two cores holds in a run on two cores.
+
+    On one core a thread that asks for the GIL must first get the core: its turns then
+    last as long as the system's time slices, multiples of 4 ms on Linux. Other
+    programs come and go, so it is measured until it holds, that many times at most.
+    """
+    runs = []
+    while not runs or not (holds(runs[-1]) or len(runs) == times):
+        runs.append(measure())
+    if not holds(runs[-1]):
+        free = statistics.median(run.cores_free for run in runs)
+        if free < 1.8:
+            pytest.skip(f"two free cores are needed: {free:.1f} were")
+        shown = [(run.switch_interval, run.overlap, run.cores_busy) for run in runs]
+        raise AssertionError(shown)

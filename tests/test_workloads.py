@@ -1,5 +1,6 @@
 """The functions for workers: their known answers, and what importing them costs."""
 
+import ast
 import doctest
 import subprocess
 import sys
@@ -22,15 +23,29 @@ def test_the_answers_in_the_descriptions() -> None:
 @pytest.mark.parametrize("module", ["workloads", "trace", "travel"])
 def test_a_worker_imports_only_the_standard_library(module: str) -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        f"import sys, sysconfig; sys.path.insert(0, {str(ROOT)!r})\n"
         f"import helpers.{module}\n"
-        "known = sys.stdlib_module_names | {'helpers', '__main__', '__mp_main__'}\n"
-        "print({name.partition('.')[0] for name in sys.modules} - known)"
+        "library = sysconfig.get_path('stdlib'), sysconfig.get_path('platstdlib')\n"
+        "files = {n: getattr(m, '__file__', None) for n, m in sys.modules.items()}\n"
+        "print({n for n, f in files.items() if f and not f.startswith(library)})"
     )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True
     )
-    assert done.stdout == "set()\n", done.stderr
+    assert ast.literal_eval(done.stdout) == {"helpers", f"helpers.{module}"}
+
+
+def test_a_worker_starts_fast() -> None:
+    """Beside what a pool's worker loads anyway, it loads next to nothing."""
+    code = (
+        "import sys, concurrent.futures.process; before = set(sys.modules)\n"
+        "import helpers.workloads; print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+    allowed = {"helpers", "helpers.workloads", "concurrent.futures.thread", "math"}
+    assert set(done.stdout.split()) <= allowed
 
 
 def test_the_library_has_files_of_unequal_size() -> None:
