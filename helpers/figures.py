@@ -71,14 +71,7 @@ def stripes(*runs: Run, first: float = 0.1) -> Drawn:
         runs: of `watched_countdown`, one panel each.
         first: how much of the time is drawn, in seconds.
     """
-    rows = sum(len(run.by_worker) for run in runs)
-    figure = _figure(0.62 * rows + 0.55 * len(runs) + 0.5)
-    panels = figure.subplots(
-        len(runs),
-        squeeze=False,
-        sharex=True,
-        height_ratios=[len(r.by_worker) for r in runs],
-    )[:, 0]
+    figure, panels = _panels(runs, row_height=0.62)
     for axes, run in zip(panels, runs, strict=True):
         zero = min(span.start for span in run.spans)
         for row, spans in enumerate(run.by_worker.values()):
@@ -125,14 +118,7 @@ def timeline(*runs: Run, first: float | None = None) -> Drawn:
         runs: one panel each, all on the same time axis.
         first: how much of the time is drawn, in seconds; all of it if None.
     """
-    rows = sum(len(run.by_worker) for run in runs)
-    figure = _figure(0.45 * rows + 0.55 * len(runs) + 0.5)
-    panels = figure.subplots(
-        len(runs),
-        squeeze=False,
-        sharex=True,
-        height_ratios=[len(r.by_worker) for r in runs],
-    )[:, 0]
+    figure, panels = _panels(runs, row_height=0.45)
     for axes, run in zip(panels, runs, strict=True):
         colour = look(run.strategy)[0]
         frames, fills = [], []
@@ -395,6 +381,14 @@ def cores(counted: Cores, ceiling: float) -> Drawn:
 
 def _figure(height: float) -> Figure:
     return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def _panels(runs: Sequence[Run], row_height: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a panel for each run, and in it a row for each worker."""
+    rows = [len(run.by_worker) for run in runs]
+    figure = _figure(row_height * sum(rows) + 0.55 * len(runs) + 0.5)
+    panels = figure.subplots(len(runs), squeeze=False, sharex=True, height_ratios=rows)
+    return figure, list(panels[:, 0])
 
 
 def _box(left: float, right: float, low: float, height: float) -> list[tuple]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from helpers import machine
+
 START_METHODS = machine.start_methods()
 IN_PROCESSES = [
     *(f"processes {method}" for method in START_METHODS),
