@@ -309,13 +309,13 @@ def calibrate(function: Callable[[int], Any], seconds: float) -> int:
     proportion to n.
 
     Raises:
-        ValueError: function takes no longer for a larger n.
+        ValueError: function keeps no core busier for a larger n; it sleeps, say.
     """
-    n = 1
+    n, patience = 1, perf_counter() + 10 * seconds + 1
     while (spent := _cpu_time(function, n)) < min(seconds, 0.1):
         n *= 2
-        if n > 2**40:
-            raise ValueError(f"{name_of(function)} takes no longer for a larger n")
+        if n > 2**40 or perf_counter() > patience:
+            raise ValueError(f"{name_of(function)} keeps no core busier for a larger n")
     spent = min(spent, _cpu_time(function, n), _cpu_time(function, n))
     return max(1, round(n * seconds / spent))
 

@@ -1,5 +1,6 @@
 """The form of the lessons: what a reader, GitHub and nbval rely on."""
 
+import itertools
 import json
 import re
 import statistics
@@ -63,7 +64,7 @@ def test_it_has_one_title_a_question_and_skips_no_level(lesson: NotebookNode) ->
     titles = [words for level, words in levels if level == 1]
     assert len(titles) == 1 and titles[0].endswith("?")
     assert levels[0][0] == 1
-    for (before, _), (level, words) in zip(levels, levels[1:], strict=False):
+    for (before, _), (level, words) in itertools.pairwise(levels):
         assert level <= before + 1, words
 
 
@@ -87,9 +88,7 @@ def test_the_first_code_cell_imports(lesson: NotebookNode) -> None:
 def test_text_comes_before_code(lesson: NotebookNode) -> None:
     kinds = [cell.cell_type for cell in lesson.cells]
     code = kinds.count("code")
-    after_text = sum(
-        pair == ("markdown", "code") for pair in zip(kinds, kinds[1:], strict=False)
-    )
+    after_text = sum(pair == ("markdown", "code") for pair in itertools.pairwise(kinds))
     assert after_text / code >= 0.8
 
 
