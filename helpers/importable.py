@@ -3,7 +3,6 @@
 `%load_ext helpers.importable` makes it known to the notebook.
 """
 
-import hashlib
 import importlib.util
 import keyword
 import sys
@@ -66,12 +65,11 @@ def _free_path(name: str) -> Path:
 
 def _write(path: Path, cell: str) -> bool:
     """Write the cell to path; return whether that changed what path held."""
-    text = cell.rstrip("\n") + "\n\n\n" + MARK
-    digest = hashlib.sha256(text.encode()).digest()
-    if path.exists() and hashlib.sha256(path.read_bytes()).digest() == digest:
+    text = (cell.rstrip("\n") + "\n\n\n" + MARK).encode()
+    if path.exists() and path.read_bytes() == text:
         return False
     compile(cell, path.name, "exec")  # a SyntaxError leaves the old file as it is
-    path.write_bytes(text.encode())
+    path.write_bytes(text)
     # Python takes a compiled file for up to date that is from the same second.
     Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
     return True
