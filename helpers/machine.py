@@ -214,6 +214,13 @@ def _busy(wanted: int, runs: "tuple[Run | Ceiling, ...]") -> str | None:
     return None
 
 
+def coarse_clock() -> str | None:
+    """Return why turns of a few milliseconds can't be told apart here, or None."""
+    # Windows lets a thread wait for ticks of about 16 ms; see time.get_clock_info.
+    windows = sys.platform == "win32"
+    return "this system's clock ticks too coarsely" if windows else None
+
+
 def gil_off() -> str | None:
     """Return why a claim about the GIL can't be tested here; None if it can."""
     return None if gil_enabled() else "this Python runs without its GIL"
