@@ -90,7 +90,8 @@ def stripes(*runs: Run, first: float = 0.1) -> Drawn:
 
 def _stripes_title(run: Run) -> str:
     if run.overlap > 0.7:
-        return f"{_workers(run)}: all count at the same time"
+        both = "both" if run.workers == 2 else "all"
+        return f"{_workers(run)}: {both} count at the same time"
     if run.overlap > 0.1:
         return f"{_workers(run)}: now one counts, now several"
     waiting = "the other waits" if run.workers == 2 else "the others wait"
