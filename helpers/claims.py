@@ -3,7 +3,7 @@
 import ast
 import linecache
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 Excuse = str | Callable[[], str | None] | None
@@ -40,14 +40,25 @@ def _measured(frame: FrameType) -> str:
     condition = _condition(frame)
     if condition is None:
         return "The condition does not hold."
-    values = {}
-    for node in ast.walk(condition):
-        if isinstance(node, ast.Compare):
-            for operand in (node.left, *node.comparators):
-                if not isinstance(operand, ast.Constant):
-                    values[ast.unparse(operand)] = _value(operand, frame)
+    values = {
+        ast.unparse(operand): _value(operand, frame) for operand in _operands(condition)
+    }
     shown = ", ".join(f"{source} = {value}" for source, value in values.items())
     return f"{ast.unparse(condition)} does not hold: {shown or 'it is false'}"
+
+
+def _operands(
+    node: ast.AST, loops: Sequence[ast.comprehension] = ()
+) -> Iterator[ast.expr]:
+    """Yield what the condition compares; in an `all(...)`, for all of its turns."""
+    if isinstance(node, ast.GeneratorExp | ast.ListComp):
+        loops = node.generators
+    if isinstance(node, ast.Compare):
+        for operand in (node.left, *node.comparators):
+            if not isinstance(operand, ast.Constant):
+                yield ast.ListComp(operand, [*loops]) if loops else operand
+    for child in ast.iter_child_nodes(node):
+        yield from _operands(child, loops)
 
 
 def _condition(frame: FrameType) -> ast.expr | None:
@@ -70,8 +81,15 @@ def _condition(frame: FrameType) -> ast.expr | None:
 
 def _value(operand: ast.expr, frame: FrameType) -> str:
     try:
-        source = compile(ast.Expression(operand), "<claim>", "eval")
+        expression = ast.fix_missing_locations(ast.Expression(operand))
+        source = compile(expression, "<claim>", "eval")
         value = eval(source, frame.f_globals, frame.f_locals)
     except Exception as error:
         return f"({error})"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return _shown(value)
+
+
+def _shown(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else repr(value)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import groupby
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import Any, NamedTuple
@@ -97,13 +98,18 @@ class Run:
     def switch_interval(self) -> float:
         """Seconds that a worker held the GIL before it handed over, read off the run.
 
-        The median of the unbroken stretches, but for the first and the last of each
-        task; nan without any.
+        A turn is what a worker ran until another one did; where it stood still in
+        between, the system had taken its core, and it held the GIL all the same. The
+        median of the turns, but for the first and the last; nan without any.
         """
-        inner = [
-            end - start for span in self.spans for start, end in span.stretches[1:-1]
-        ]
-        return statistics.median(inner) if inner else float("nan")
+        pieces = sorted(
+            (start, end, span.worker)
+            for span in self.spans
+            for start, end in span.stretches
+        )
+        turns = [list(turn) for _, turn in groupby(pieces, key=lambda piece: piece[2])]
+        held = [turn[-1][1] - turn[0][0] for turn in turns[1:-1]]
+        return statistics.median(held) if held else float("nan")
 
     def save(self, path: str | Path) -> None:
         """Write the run to path as JSON, without the results."""

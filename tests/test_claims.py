@@ -99,3 +99,10 @@ def test_nbval_takes_untested_claims_for_ones_that_hold() -> None:
         assert re.sub(regex, replace, text) == text
         untested = "✓ a\n– Two (or three) (not tested here: one core)\n✗ b\n"
         assert re.sub(regex, replace, untested) == "✓ a\n✓ Two (or three)\n✗ b\n"
+
+
+def test_a_claim_about_all_shows_each(capsys: pytest.CaptureFixture) -> None:
+    claim("All are small", all(number / 2 < 1 for number in [1.0, 3.0]))
+    assert (
+        "[number / 2 for number in [1.0, 3.0]] = [0.5, 1.5]" in capsys.readouterr().out
+    )

@@ -71,11 +71,14 @@ def test_by_worker_sorts_by_the_first_start() -> None:
     assert a_run(last, late, early).by_worker == {(7, 2): [early], (7, 1): [late, last]}
 
 
-def test_the_switch_interval_is_that_of_whole_turns() -> None:
-    turns = ((0.0, 0.001), (0.006, 0.011), (0.016, 0.0211), (0.026, 0.026))
-    assert a_run(Span(0, 1, 1, 0, 1, 1, turns)).switch_interval == pytest.approx(
-        0.00505
-    )
+def test_a_turn_goes_on_where_only_the_system_broke_it() -> None:
+    def span(pid: int, *stretches: tuple[float, float]) -> Span:
+        return Span(pid, pid, pid, stretches[0][0], stretches[-1][1], 0.1, stretches)
+
+    first = span(1, (0, 5), (10, 12), (13, 15), (20, 25))
+    second = span(2, (5, 10), (15, 17), (17.6, 20))
+    made = Run("f", "threads", 2, 0.0, 0.0, 25.0, (first, second))
+    assert made.switch_interval == 5
     assert math.isnan(a_run(Span(0, 1, 1, 0, 1, 1)).switch_interval)
 
 
