@@ -27,8 +27,9 @@ print(start, time.perf_counter(), time.thread_time())
 """
 
 
-# A machine that gives less of its cores than this is too busy for claims about them.
-ENOUGH = 0.8
+# A machine that has less of its cores left, or gives less of them to interpreters that
+# compete for nothing else, is too busy for claims about them.
+FREE, GIVEN = 0.9, 0.8
 
 
 class Cores(NamedTuple):
@@ -206,12 +207,15 @@ def fewer_cores_than(
 
 
 def _busy(wanted: int, runs: "tuple[Run | Ceiling, ...]") -> str | None:
-    given = min((run.cores_free for run in runs), default=float(wanted))
-    if given >= ENOUGH * wanted:
-        given = ceiling(wanted, seconds=0.2)
-    if given < ENOUGH * wanted:
-        return f"this machine is giving the lab {given:.1f} of {wanted} cores"
-    return None
+    free = min((run.cores_free for run in runs), default=float(wanted))
+    if free < FREE * wanted:
+        return _too_busy(free, wanted)
+    given = ceiling(wanted, seconds=0.2)
+    return _too_busy(given, wanted) if given < GIVEN * wanted else None
+
+
+def _too_busy(given: float, wanted: int) -> str:
+    return f"this machine is giving the lab {given:.1f} of {wanted} cores"
 
 
 def coarse_clock() -> str | None:
