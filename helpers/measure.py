@@ -1,5 +1,6 @@
 """Run a function over inputs in some way, and note who did what when: a Run."""
 
+import gc
 import json
 import os
 import statistics
@@ -362,9 +363,10 @@ def _one_round(
     map_: Map,
     startup: float,
 ) -> Run:
-    idle, began = idle_seconds(), perf_counter()
-    answers = list(map_(Traced(function), enumerate(inputs)))
-    wall, idle = perf_counter() - began, idle_seconds() - idle
+    with _no_collecting():
+        idle, began = idle_seconds(), perf_counter()
+        answers = list(map_(Traced(function), enumerate(inputs)))
+        wall, idle = perf_counter() - began, idle_seconds() - idle
     spans = tuple(span for _, span in answers)
     run = Run(
         function=name_of(function),
@@ -379,6 +381,22 @@ def _one_round(
         made={"date": date.today().isoformat(), **facts()},
     )
     return replace(run, rounds=(Round(wall, run.cores_busy),))
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Keep the garbage collector off, as timeit does.
+
+    It would walk all the futures of a pool again and again: the more tasks wait, the
+    longer each would seem to take.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _label(strategy: str | Map) -> str:
