@@ -24,6 +24,9 @@ from helpers.workloads import nap
 FORMAT = 1
 # Two rounds that differ by more than this leave it open which time is the real one.
 SETTLED = 0.1
+# Tasks of one batch follow each other within so many seconds; a way to a worker and
+# back takes at least twice as long (measured: 0.1 ms and more, against 0.01 ms).
+TOGETHER = 5e-5
 
 
 class Round(NamedTuple):
@@ -46,6 +49,7 @@ class Run:
         wall: seconds from then until all results were back.
         spans: one for each task.
         idle: seconds that the machine's cores stood idle meanwhile, added up.
+        first: seconds of CPU time of a serial part before the tasks, in the caller.
         rounds: every round's wall time and cores, this one's too.
         results: what the function returned, in the order of the inputs; not saved.
         made: date, Python and machine.
@@ -59,6 +63,7 @@ class Run:
     wall: float
     spans: tuple[Span, ...]
     idle: float = 0.0
+    first: float = 0.0
     rounds: tuple[Round, ...] = ()
     results: list[Any] = field(default_factory=list, compare=False, repr=False)
     made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -74,7 +79,7 @@ class Run:
 
         Other programs, on whatever core, make it fewer than the allowed ones.
         """
-        free = self.cores_busy + self.idle / self.wall
+        free = self.cores_busy + (self.first + self.idle) / self.wall
         return min(free, self.made.get("allowed cores", free))
 
     @property
@@ -96,6 +101,23 @@ class Run:
         )
 
     @property
+    def batches(self) -> list[list[Span]]:
+        """The tasks that went to a worker together, as far as the clock shows it.
+
+        Tasks follow one another on a worker, in the order of the inputs, and hardly
+        later than they do at best: what is longer is a way to the worker and back.
+        """
+        found: list[list[Span]] = []
+        for spans in self.by_worker.values():
+            for before, span in zip([None, *spans], spans, strict=False):
+                together = before is not None and span.task == before.task + 1
+                if together and span.start - before.end < TOGETHER:
+                    found[-1].append(span)
+                else:
+                    found.append([span])
+        return sorted(found, key=lambda batch: batch[0].start)
+
+    @property
     def switch_interval(self) -> float:
         """Seconds that a worker held the GIL before it handed over, read off the run.
 
@@ -114,15 +136,7 @@ class Run:
 
     def save(self, path: str | Path) -> None:
         """Write the run to path as JSON, without the results."""
-        written = {
-            "format": FORMAT,
-            **{
-                name: getattr(self, name)
-                for name in self.__dataclass_fields__
-                if name != "results"
-            },
-        }
-        Path(path).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+        _write(path, _fields(self))
 
     @classmethod
     def load(cls, path: str | Path) -> "Run":
@@ -131,22 +145,67 @@ class Run:
         Raises:
             ValueError: the file holds no such run, or a newer format; in one line.
         """
-        path = Path(path)
-        try:
-            written = json.loads(path.read_text(encoding="utf-8"))
-            if written.pop("format") > FORMAT:
-                raise ValueError("it was saved by a newer version of this kit")
-            spans = tuple(_span(*span) for span in written.pop("spans"))
-            rounds = tuple(Round(*map(float, r)) for r in written.pop("rounds"))
-            loaded = cls(spans=spans, rounds=rounds, **written)
-            _check(loaded)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path.name}: this is not JSON ({error})") from None
-        except (AttributeError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(f"{path.name}: this is no saved run ({error})") from None
-        except ValueError as error:
-            raise ValueError(f"{path.name}: {error}") from None
-        return loaded
+        runs = load(path)
+        if len(runs) > 1:
+            name = Path(path).name
+            raise ValueError(f"{name}: it holds {len(runs)} runs; `load` reads them")
+        return runs[0]
+
+
+def save(path: str | Path, runs: Iterable[Run]) -> None:
+    """Write several runs to one file as JSON, without the results."""
+    _write(path, {"runs": [_fields(run) for run in runs]})
+
+
+def load(path: str | Path) -> list[Run]:
+    """Read the runs in a file that `save` wrote, or the one that `Run.save` wrote.
+
+    Raises:
+        ValueError: the file holds no such runs, or a newer format; in one line.
+    """
+    path = Path(path)
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+        if written.pop("format") > FORMAT:
+            raise ValueError("it was saved by a newer version of this kit")
+        runs = [_run(**fields) for fields in written.get("runs", [written])]
+        if not runs:
+            raise ValueError("it holds no runs")
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path.name}: this is not JSON ({error})") from None
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path.name}: this is no saved run ({error})") from None
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    return runs
+
+
+def by_workers(runs: Iterable[Run]) -> dict[int, Run]:
+    """Return runs as `sweep` does: by their number of workers, the plain loop's at 0.
+
+    So what `save` wrote of a sweep can be drawn again: `by_workers(load(path))`.
+    """
+    return {0 if run.strategy == "serial" else run.workers: run for run in runs}
+
+
+def _fields(run: Run) -> dict[str, Any]:
+    names = [name for name in run.__dataclass_fields__ if name != "results"]
+    return {name: getattr(run, name) for name in names}
+
+
+def _write(path: str | Path, content: dict[str, Any]) -> None:
+    text = json.dumps({"format": FORMAT, **content}, indent=1) + "\n"
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def _run(spans: list[list], rounds: list[list], **fields: Any) -> Run:
+    loaded = Run(
+        spans=tuple(_span(*span) for span in spans),
+        rounds=tuple(Round(*map(float, times)) for times in rounds),
+        **fields,
+    )
+    _check(loaded)
+    return loaded
 
 
 def _span(
@@ -166,7 +225,7 @@ def _span(
 
 def _check(loaded: Run) -> None:
     kinds = {"function": str, "strategy": str, "workers": int, "made": dict}
-    kinds |= dict.fromkeys(("startup", "began", "wall", "idle"), int | float)
+    kinds |= dict.fromkeys(("startup", "began", "wall", "idle", "first"), int | float)
     for name, kind in kinds.items():
         if not isinstance(getattr(loaded, name), kind):
             raise ValueError(f"its {name} can't be right")
@@ -179,12 +238,15 @@ def _check(loaded: Run) -> None:
 def recorded(folder: str | Path) -> dict[str, Run]:
     """Load every run in folder, by the name of its file without ".json".
 
-    A file that can't be read gets a printed line; the others are returned still.
+    A file of several runs is left to `load`. One that can't be read gets a printed
+    line; the others are returned still.
     """
     runs = {}
     for path in sorted(Path(folder).glob("*.json")):
         try:
-            runs[path.stem] = Run.load(path)
+            found = load(path)
+            if len(found) == 1:
+                runs[path.stem] = found[0]
         except ValueError as error:
             print(error)
         except OSError as error:
@@ -277,7 +339,7 @@ def race(
                     _one_round(function, inputs, way, strategies[way], map_, startup)
                 )
                 bar.update()
-    return {_label(way): _best(runs) for way, runs in kept.items()}
+    return {_label(way): best_of(runs) for way, runs in kept.items()}
 
 
 def sweep(
@@ -286,6 +348,7 @@ def sweep(
     strategy: str,
     workers: Iterable[int],
     rounds: int = 3,
+    first: Callable[[], Any] | None = None,
 ) -> dict[int, Run]:
     """Run function over inputs with each number of workers by turns.
 
@@ -293,8 +356,11 @@ def sweep(
         function: takes one input.
         inputs: what it runs over.
         strategy: the name of the way.
-        workers: the numbers of workers: [1, 2, 4].
+        workers: the numbers of workers: [0, 1, 2, 4]. 0 stands for the plain loop,
+            without workers: the base of a speed-up.
         rounds: how many for each number.
+        first: a serial part: the caller calls it at the beginning of each round. The
+            wall time includes it.
 
     Returns:
         The best run of each number of workers, with the times of all its rounds.
@@ -304,9 +370,20 @@ def sweep(
     with _progress(rounds * len(workers), function) as bar:
         for _ in range(rounds):
             for count in workers:
-                kept[count].append(run(function, inputs, strategy, count))
+                way, number = (strategy, count) if count else ("serial", 1)
+                with _started(way, number) as (map_, startup):
+                    kept[count].append(
+                        _one_round(function, inputs, way, number, map_, startup, first)
+                    )
                 bar.update()
-    return {count: _best(runs) for count, runs in kept.items()}
+    return {count: best_of(runs) for count, runs in kept.items()}
+
+
+def best_of(runs: Iterable[Run]) -> Run:
+    """Return the run of the shortest wall time, with the times of all as its rounds."""
+    runs = list(runs)
+    best = min(runs, key=lambda run: run.wall)
+    return replace(best, rounds=tuple(each for run in runs for each in run.rounds))
 
 
 def calibrate(function: Callable[[int], Any], seconds: float) -> int:
@@ -327,9 +404,9 @@ def calibrate(function: Callable[[int], Any], seconds: float) -> int:
     return max(1, round(n * seconds / spent))
 
 
-def _cpu_time(function: Callable[[int], Any], n: int) -> float:
+def _cpu_time(function: Callable[..., Any], *arguments: Any) -> float:
     start = thread_time()
-    function(n)
+    function(*arguments)
     return thread_time() - start
 
 
@@ -362,9 +439,11 @@ def _one_round(
     workers: int,
     map_: Map,
     startup: float,
+    first: Callable[[], Any] | None = None,
 ) -> Run:
     with _no_collecting():
         idle, began = idle_seconds(), perf_counter()
+        serial = _cpu_time(first) if first else 0.0
         answers = list(map_(Traced(function), enumerate(inputs)))
         wall, idle = perf_counter() - began, idle_seconds() - idle
     spans = tuple(span for _, span in answers)
@@ -377,6 +456,7 @@ def _one_round(
         wall=wall,
         spans=spans,
         idle=idle,
+        first=serial,
         results=[result for result, _ in answers],
         made={"date": date.today().isoformat(), **facts()},
     )
@@ -403,11 +483,6 @@ def _label(strategy: str | Map) -> str:
     if isinstance(strategy, str):
         return strategy
     return name_of(strategy).replace("_", " ")
-
-
-def _best(runs: list[Run]) -> Run:
-    best = min(runs, key=lambda run: run.wall)
-    return replace(best, rounds=tuple(run.rounds[0] for run in runs))
 
 
 def _settled(runs: list[Run]) -> bool:

@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
 import statistics
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,11 +24,15 @@ from helpers import machine
 from helpers.measure import (
     Round,
     Run,
+    best_of,
+    by_workers,
     calibrate,
+    load,
     overlap,
     race,
     recorded,
     run,
+    save,
     sweep,
 )
 from helpers.trace import Span, watched_countdown
@@ -97,6 +103,8 @@ def test_the_cores_that_the_machine_had_for_it() -> None:
     assert a_run(span, wall=2.0, idle=1.6).cores_free == pytest.approx(1.3)
     allowed = {"allowed cores": 1}
     assert a_run(span, wall=2.0, idle=1.6, made=allowed).cores_free == 1
+    # In a serial part the caller keeps a core busy that no task does.
+    assert a_run(span, wall=2.0, idle=1.0, first=0.6).cores_free == pytest.approx(1.3)
 
 
 # How it is kept.
@@ -117,6 +125,30 @@ def test_a_real_run_is_saved_and_loaded(tmp_path: Path) -> None:
     made = race(watched_countdown, [10**4] * 3, {"threads": 2}, rounds=1)["threads"]
     made.save(tmp_path / "run.json")
     assert Run.load(tmp_path / "run.json") == made
+
+
+@given(st.lists(spans, min_size=1, max_size=3), st.text())
+def test_several_are_saved_and_loaded(spans: list[Span], word: str) -> None:
+    several = [a_run(span, strategy=word, made={"python": "3.13"}) for span in spans]
+    with TemporaryDirectory() as folder:
+        save(Path(folder) / "several.json", several)
+        several[0].save(Path(folder) / "one.json")
+        loaded = load(Path(folder) / "several.json")
+        assert load(Path(folder) / "one.json") == several[:1]
+    assert loaded == several
+    assert [run.made for run in loaded] == [run.made for run in several]
+
+
+def test_a_sweep_is_saved_and_loaded(tmp_path: Path) -> None:
+    runs = sweep(nap, [0.001], "threads", [0, 1, 2], rounds=2)
+    save(tmp_path / "sweep.json", runs.values())
+    assert by_workers(load(tmp_path / "sweep.json")) == runs
+
+
+def test_one_run_is_not_read_from_a_file_of_several(tmp_path: Path) -> None:
+    save(tmp_path / "two.json", [a_run(Span(0, 1, 1, 0, 1, 1))] * 2)
+    with pytest.raises(ValueError, match=r"^two\.json: it holds 2 runs"):
+        Run.load(tmp_path / "two.json")
 
 
 def broken() -> dict[str, str | bytes]:
@@ -151,6 +183,10 @@ def broken() -> dict[str, str | bytes]:
         "workers": json.dumps(good | {"workers": 0}),
         "strategy": json.dumps(good | {"strategy": 3}),
         "made": json.dumps(good | {"made": [3]}),
+        "first": json.dumps(good | {"first": "coffee"}),
+        "no runs": json.dumps({"format": 1, "runs": []}),
+        "odd runs": json.dumps({"format": 1, "runs": 3}),
+        "one odd": json.dumps({"format": 1, "runs": [good, good | {"wall": 0}]}),
     }
 
 
@@ -162,6 +198,9 @@ def test_what_is_no_run_is_named(case: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"^{case}\.json: ") as caught:
         Run.load(path)
     assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError) as again:
+        load(path)
+    assert str(again.value) == str(caught.value)
 
 
 def test_the_other_records_are_still_loaded(
@@ -172,6 +211,7 @@ def test_the_other_records_are_still_loaded(
         good.save(tmp_path / f"{name}.json")
     for name in "bcd":
         (tmp_path / f"{name}.json").write_text("{")
+    save(tmp_path / "several.json", [good, good])
     (tmp_path / "folder.json").mkdir()
     assert recorded(tmp_path) == {"a": good, "z": good}
     names = [line.partition(": ")[0] for line in capsys.readouterr().out.splitlines()]
@@ -245,6 +285,56 @@ def test_sweep() -> None:
     assert {count: len(run.by_worker) for count, run in runs.items()} == {1: 1, 3: 3}
     assert all(len(run.rounds) == 2 for run in runs.values())
     assert runs[1].wall > 1.5 * runs[3].wall
+
+
+def test_sweep_of_no_workers_is_the_plain_loop() -> None:
+    order = []
+
+    def note(x: int) -> tuple[int, int]:
+        order.append(x)
+        return os.getpid(), threading.get_ident()
+
+    runs = sweep(note, [1, 2], "threads", [0, 1], rounds=3)
+    here = (os.getpid(), threading.get_ident())
+    assert runs[0].results == [here, here]
+    assert runs[1].results[0] != here
+    assert (runs[0].strategy, runs[0].workers) == ("serial", 1)
+    assert (runs[1].strategy, runs[1].workers) == ("threads", 1)
+    assert order == [1, 2] * 6
+
+
+def test_sweep_begins_each_round_with_the_serial_part() -> None:
+    order = []
+
+    def first() -> None:
+        order.append("first")
+        nap(0.1)
+
+    def note(x: int) -> None:
+        order.append(x)
+
+    runs = sweep(note, [1, 2], "threads", [0, 1], rounds=2, first=first)
+    assert order == ["first", 1, 2] * 4
+    for made in runs.values():
+        assert len(made.spans) == 2
+        assert all(one.wall >= 0.1 for one in made.rounds)
+        assert min(span.start for span in made.spans) >= made.began + 0.1
+        assert made.first < 0.05  # it slept: no CPU time
+
+
+def test_the_serial_part_counts_as_a_busy_core() -> None:
+    n = calibrate(countdown, 0.2)
+    made = sweep(nap, [0.01], "serial", [0], rounds=1, first=lambda: countdown(n))[0]
+    assert made.first > 0.1
+    assert made.cores_busy < 0.5
+
+
+def test_best_of_keeps_every_round() -> None:
+    span = Span(0, 1, 1, 0, 1, 1)
+    slow, fast = a_run(span, wall=2.0), a_run(span, wall=1.0)
+    best = best_of([slow, fast])
+    assert best.wall == 1
+    assert best.rounds == (Round(2.0, 1.0), Round(1.0, 1.0))
 
 
 def test_calibrate_finds_the_size() -> None:
