@@ -79,16 +79,21 @@ def multiprocessing_pool(
 
 
 @contextmanager
-def joblib(workers: int, backend: str = "loky") -> Iterator[Map]:
+def joblib(
+    workers: int, backend: str = "loky", batch_size: int | str = "auto"
+) -> Iterator[Map]:
     """joblib's `Parallel`, with workers that stay until the end.
 
     Args:
         workers: how many.
         backend: "loky" (processes) or "threading".
+        batch_size: how many tasks are sent at a time; "auto" lets joblib find out.
     """
     from joblib import Parallel, delayed
 
-    options = {"initializer": begin_work} if backend == "loky" else {}
+    options = {"batch_size": batch_size}
+    if backend == "loky":
+        options["initializer"] = begin_work
     with _loky_ended(), Parallel(workers, backend=backend, **options) as parallel:
 
         def map_(function: Callable[[Any], Any], inputs: Iterable[Any]) -> list[Any]:
@@ -116,8 +121,8 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
     """Start the strategy of that name; yield its `map`.
 
     Args:
-        strategy: a name from STRATEGIES; its option may follow after a space:
-            "processes spawn", "joblib threading".
+        strategy: a name from STRATEGIES; its options may follow, after spaces:
+            "processes spawn", "joblib threading", "joblib loky 100" (in batches).
         workers: how many.
 
     Raises:
@@ -127,12 +132,14 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
     name, *options = strategy.split() or [""]
     if name not in STRATEGIES:
         raise ValueError(f"no strategy {strategy!r}: choose from {list(STRATEGIES)}")
-    if options and (len(options) > 1 or options[0] not in OPTIONS.get(name, [])):
+    batched = name == "joblib" and len(options) == 2 and options[1].isdecimal()
+    batch_size = [int(options.pop())] if batched else []
+    if len(options) > 1 or not set(options) <= set(OPTIONS.get(name, [])):
         allowed = [name] + [f"{name} {option}" for option in OPTIONS.get(name, [])]
         raise ValueError(f"no strategy {strategy!r}: choose from {allowed}")
     check_workers(workers)
     try:
-        with STRATEGIES[name](workers, *options) as map_:
+        with STRATEGIES[name](workers, *options, *batch_size) as map_:
             yield map_
     except KeyboardInterrupt as error:
         if strategy in ("threads", "joblib threading"):
