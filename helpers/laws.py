@@ -1,0 +1,309 @@
+"""How fast it can get: the laws of speed-up, and what they find in runs.
+
+The speed-up of p workers is the wall time of the plain loop over theirs. The laws take
+numbers or arrays; the fits take what `measure.sweep` returns, the plain loop at 0.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from helpers.measure import Run
+
+Numbers = TypeVar("Numbers", float, NDArray[np.float64])
+
+# A best time's uncertainty is read off its distance to the second best: with fewer
+# rounds than this, two slow ones could agree by chance.
+ROUNDS = 3
+
+
+def amdahl(workers: Numbers, serial: float) -> Numbers:
+    """Return the speed-up of a fixed amount of work, of which a part stays serial.
+
+    Args:
+        workers: how many, with a core each.
+        serial: the share of the loop's time that only one worker can do, 0 to 1.
+
+    Source:
+        G. M. Amdahl, "Validity of the single processor approach to achieving large
+        scale computing capabilities", AFIPS Spring Joint Computer Conference, 1967,
+        pp. 483-485, doi 10.1145/1465482.1465560.
+    """
+    return overhead(workers, serial, 0.0)
+
+
+def overhead(workers: Numbers, serial: float, cost: float) -> Numbers:
+    """Return the speed-up by Amdahl's law if each further worker costs something too.
+
+    Args:
+        workers: how many, with a core each.
+        serial: the share of the loop's time that only one worker can do, 0 to 1.
+        cost: what each worker after the first adds to the wall time, as a share of the
+            loop's time.
+
+    Source:
+        N. J. Gunther, "Guerrilla Capacity Planning", Springer, 2007, chapters 4 to 6:
+        the universal scalability law, 1/S = serial + (1 - serial)/p + cost (p - 1). By
+        Karp and Flatt's measure it is a straight line: serial + cost p.
+    """
+    return 1 / (serial + (1 - serial) / workers + cost * (workers - 1))
+
+
+def gustafson(workers: Numbers, serial: float) -> Numbers:
+    """Return the speed-up if the work grows with the workers, and the time does not.
+
+    Args:
+        workers: how many, with a core each.
+        serial: the share of the time of the *parallel* run that is serial, 0 to 1.
+
+    Source:
+        J. L. Gustafson, "Reevaluating Amdahl's law", Communications of the ACM 31(5),
+        1988, pp. 532-533, doi 10.1145/42411.42415.
+    """
+    return workers - serial * (workers - 1)
+
+
+def karp_flatt(speedup: Numbers, workers: Numbers) -> Numbers:
+    """Return the serial share that a measured speed-up points to.
+
+    The same for all numbers of workers, it is a serial part. If it grows with them, it
+    is overhead.
+
+    Args:
+        speedup: measured.
+        workers: how many, two or more.
+
+    Source:
+        A. H. Karp and H. P. Flatt, "Measuring parallel processor performance",
+        Communications of the ACM 33(5), 1990, pp. 539-543, doi 10.1145/78607.78614.
+    """
+    return (1 / speedup - 1 / workers) / (1 - 1 / workers)
+
+
+LAWS = {"Amdahl's law": amdahl, "Amdahl's law with overhead": overhead}
+
+
+class Point(NamedTuple):
+    """The speed-up of a number of workers: of its best round, and of every round."""
+
+    workers: int
+    best: float
+    rounds: tuple[float, ...]
+
+
+def speedups(runs: Mapping[int, Run]) -> list[Point]:
+    """Return the speed-up over the plain loop's best round, for each count of workers.
+
+    Args:
+        runs: by the count of workers, the plain loop at 0, as `sweep` returns them.
+
+    Raises:
+        ValueError: there is no plain loop.
+    """
+    base = _plain_loop(runs).wall
+    return [
+        Point(count, base / run.wall, tuple(base / each.wall for each in run.rounds))
+        for count, run in sorted(runs.items())
+        if count > 0
+    ]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A law fitted to runs; false if there were too few points for it.
+
+    Attributes:
+        law: its name, one of LAWS.
+        values: what was found, by name: "serial", and "cost" with overhead.
+        errors: one standard error of each.
+        counts: the numbers of workers that it rests on.
+        sentence: what was found, or why nothing was.
+    """
+
+    law: str
+    values: Mapping[str, float]
+    errors: Mapping[str, float]
+    counts: tuple[int, ...]
+    sentence: str
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def predict(self, workers: Numbers) -> Numbers:
+        """Return the speed-up of that many workers by the law as it was fitted."""
+        return LAWS[self.law](workers, **self.values)
+
+
+def fit_amdahl(runs: Mapping[int, Run]) -> Fit:
+    """Find the serial part by which Amdahl's law comes closest to the runs.
+
+    Counts of fewer than three rounds are left out, and those above the allowed cores:
+    the law supposes a core for each worker that computes. Workers that wait need none.
+    One count of two or more workers must remain.
+
+    Args:
+        runs: by the count of workers, the plain loop at 0, as `sweep` returns them.
+
+    Raises:
+        ValueError: there is no plain loop.
+    """
+    fit = _fitted("Amdahl's law", ("serial",), 1, runs)
+    if len(fit.counts) != 1:
+        return fit
+    sentence = (
+        f"{fit.sentence} One count of workers can't tell a serial part from overhead: "
+        "that takes three, with a core for each worker."
+    )
+    return Fit(fit.law, fit.values, fit.errors, fit.counts, sentence)
+
+
+def fit_overhead(runs: Mapping[int, Run]) -> Fit:
+    """Find the serial part and the cost of each further worker that the runs point to.
+
+    As `fit_amdahl`, but three counts of two or more workers must remain: two unknowns
+    go through any two points.
+
+    Args:
+        runs: by the count of workers, the plain loop at 0, as `sweep` returns them.
+
+    Raises:
+        ValueError: there is no plain loop.
+    """
+    return _fitted("Amdahl's law with overhead", ("serial", "cost"), 3, runs)
+
+
+def serial_or_overhead(runs: Mapping[int, Run]) -> str:
+    """Say what Karp and Flatt's measure is for each count, and which one holds it back.
+
+    Args:
+        runs: by the count of workers, the plain loop at 0, as `sweep` returns them.
+
+    Raises:
+        ValueError: there is no plain loop.
+    """
+    counts = _usable(runs)
+    shares = ", ".join(
+        f"{100 * karp_flatt(point.best, point.workers):.1f} % with {point.workers}"
+        for point in speedups(runs)
+        if point.workers in counts
+    )
+    fit = fit_overhead(runs)
+    if not fit:
+        return f"{shares and f'Karp-Flatt: {shares}. '}{fit.sentence}"
+    if fit.values["cost"] > 2 * fit.errors["cost"]:
+        verdict = "it grows with the workers: overhead"
+    elif fit.values["serial"] > 2 * fit.errors["serial"]:
+        verdict = "it does not grow with the workers: a serial part"
+    else:
+        verdict = "neither a serial part nor overhead stands out of the noise"
+    return f"Karp-Flatt: {shares} workers; {verdict}."
+
+
+def _plain_loop(runs: Mapping[int, Run]) -> Run:
+    if 0 not in runs:
+        raise ValueError("a speed-up needs the plain loop: sweep with 0 workers too")
+    return runs[0]
+
+
+def _usable(runs: Mapping[int, Run]) -> list[int]:
+    """Return the counts above 1 that a law can rest on."""
+    loop = _plain_loop(runs)
+    if len(loop.rounds) < ROUNDS:
+        return []
+    cores = min(run.made.get("allowed cores", math.inf) for run in runs.values())
+    if sum(span.cpu for span in loop.spans) < 0.5 * sum(
+        span.end - span.start for span in loop.spans
+    ):
+        cores = math.inf  # its tasks wait
+    return [
+        count
+        for count, run in sorted(runs.items())
+        if 1 < count <= cores and len(run.rounds) >= ROUNDS
+    ]
+
+
+def _fitted(
+    law: str, unknowns: tuple[str, ...], needed: int, runs: Mapping[int, Run]
+) -> Fit:
+    # Here, as it takes longer to import than all else that the lessons draw with.
+    from scipy.optimize import curve_fit
+
+    counts = _usable(runs)
+    if len(counts) < needed:
+        return Fit(law, {}, {}, (), _too_few(law, needed, counts))
+    walls = np.log([runs[count].wall for count in (0, *counts)])
+    # The plain loop is as noisy as the rest, and each speed-up contains it. So its
+    # time is an unknown too, and what is fitted are the times, not the speed-ups.
+    workers = np.array([1, *counts], dtype=float)
+
+    def model(workers: NDArray, loop: float, *found: float) -> NDArray:
+        return loop - np.log(LAWS[law](workers, *found))
+
+    noise = _noise([runs[count] for count in runs if count in (0, 1, *counts)])
+    best, covariance = curve_fit(
+        model,
+        workers,
+        walls,
+        p0=[walls[0], *[0.01] * len(unknowns)],
+        sigma=np.full(len(walls), noise),
+        absolute_sigma=True,
+        bounds=([-np.inf, *[0] * len(unknowns)], [np.inf, *[1] * len(unknowns)]),
+    )
+    # Points further from the law than their noise explains: the law is not all there
+    # is, so its values are less certain (as the Particle Data Group scales errors).
+    surplus = len(walls) - len(best)
+    if surplus:
+        misses = np.sum(((walls - model(workers, *best)) / noise) ** 2)
+        covariance = covariance * max(1, misses / surplus)
+    values = dict(zip(unknowns, map(float, best[1:])))
+    errors = dict(zip(unknowns, map(float, np.sqrt(np.diag(covariance))[1:])))
+    sentence = _found(law, values, errors, counts)
+    return Fit(law, values, errors, tuple(counts), sentence)
+
+
+def _noise(runs: list[Run]) -> float:
+    """Return the standard error of a best wall time, as a share of it.
+
+    Other programs only ever make a round slower, so the best round is the estimate,
+    and not the mean. How far it is off is told by how far the second best is from it:
+    the two distances are about as long for one-sided noise (for an exponential one,
+    1/(n - 1) and 1/n of its mean) as for noise to both sides. One gap says little, so
+    it is the root mean square over all the counts.
+    """
+    gaps = []
+    for run in runs:
+        best, second, *_ = sorted(each.wall for each in run.rounds)
+        gaps.append(second / best - 1)
+    # Never nothing, or the points would count for infinitely much.
+    return max(1e-6, float(np.sqrt(np.mean(np.square(gaps)))))
+
+
+def _found(
+    law: str, values: dict[str, float], errors: dict[str, float], counts: list[int]
+) -> str:
+    def percent(name: str, digits: int) -> str:
+        return f"{100 * values[name]:.{digits}f} ± {100 * errors[name]:.{digits}f} %"
+
+    found = f"a serial part of {percent('serial', 1)}"
+    if "cost" in values:
+        cost = percent("cost", 2)
+        found += f" and a cost of {cost} of the loop for each further worker"
+    return f"Fitted to {_listed(counts)} workers, {law} finds {found}."
+
+
+def _too_few(law: str, needed: int, counts: list[int]) -> str:
+    wanted = "one count" if needed == 1 else f"{needed} counts"
+    there = _listed(counts) if counts else "none"
+    return (
+        f"Too few points for {law}: it takes {wanted} of 2 or more workers, with a "
+        f"core for each and {ROUNDS} rounds. Such counts here: {there}."
+    )
+
+
+def _listed(counts: list[int]) -> str:
+    *others, last = map(str, counts)
+    return f"{', '.join(others)} and {last}" if others else last
