@@ -8,15 +8,24 @@ import functools
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from IPython.display import Image, display
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 
+from helpers.laws import Fit, Point, amdahl, speedups
 from helpers.machine import Cores
 from helpers.measure import Run
+from helpers.trace import Span
+
+if TYPE_CHECKING:
+    from helpers.predict import Guess
 
 Drawn = tuple[Figure, str]
 
@@ -112,12 +121,15 @@ def _stripes_sentence(run: Run) -> str:
 
 
 @_shown
-def timeline(*runs: Run, first: float | None = None) -> Drawn:
+def timeline(
+    *runs: Run, first: float | None = None, guess: "Guess | None" = None
+) -> Drawn:
     """Show each task from its start to its end, filled as far as it used a core.
 
     Args:
         runs: one panel each, all on the same time axis.
         first: how much of the time is drawn, in seconds; all of it if None.
+        guess: how long the last of the runs would take, in seconds.
     """
     figure, panels = _panels(runs, row_height=0.45)
     for axes, run in zip(panels, runs, strict=True):
@@ -138,7 +150,11 @@ def timeline(*runs: Run, first: float | None = None) -> Drawn:
         axes.set_title(_timeline_title(run), loc="left", fontsize=11)
     panels[-1].set_xlim(0, first or 1.02 * max(run.wall for run in runs))
     panels[-1].set_xlabel("seconds since the work began (filled: the share of a core)")
-    return figure, " ".join(f"{_timeline_title(run)}." for run in runs)
+    said = [f"{_timeline_title(run)}." for run in runs]
+    if guess:
+        _guess_line(panels[-1], guess.value, guess)
+        said.append(guess.said(runs[-1].wall))
+    return figure, " ".join(said)
 
 
 def _timeline_title(run: Run) -> str:
@@ -150,11 +166,14 @@ def _timeline_title(run: Run) -> str:
 
 
 @_shown
-def race_bars(runs: Mapping[str, Run]) -> Drawn:
+def race_bars(
+    runs: Mapping[str, Run], guesses: "Mapping[str, Guess] | None" = None
+) -> Drawn:
     """Show the time and the busy cores of each way, every round a point.
 
     Args:
         runs: the best run of each way, by name, as `race` returns them.
+        guesses: by name of a way: how many times as fast as "serial" it would be.
     """
     figure = _figure(0.5 * len(runs) + 1.1)
     time, busy = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
@@ -175,10 +194,15 @@ def race_bars(runs: Mapping[str, Run]) -> Drawn:
     busy.set_xlim(right=max(1.05, busy.get_xlim()[1]))
     fastest = min(runs, key=lambda name: runs[name].wall)
     time.set_title(_race_title(runs, fastest), loc="left", fontsize=11)
-    return figure, " ".join(
+    said = [
         f"{_capital(name)}: {_seconds(run.wall)}, {run.cores_busy:.2f} cores busy."
         for name, run in runs.items()
-    )
+    ]
+    for name, guess in (guesses or {}).items():
+        base = runs["serial"].wall
+        _guess_mark(time, base / guess.value, list(runs).index(name), guess)
+        said.append(f"{_capital(name)}: {guess.said(base / runs[name].wall)}")
+    return figure, " ".join(said)
 
 
 def _race_title(runs: Mapping[str, Run], fastest: str) -> str:
@@ -240,11 +264,14 @@ def gains(races: Mapping[str, Mapping[str, Run]]) -> Drawn:
 
 
 @_shown
-def startups(runs: Mapping[str, Run]) -> Drawn:
+def startups(
+    runs: Mapping[str, Run], guesses: "Mapping[str, Guess] | None" = None
+) -> Drawn:
     """Show how long each way took until all of its workers were there.
 
     Args:
         runs: by name of the way.
+        guesses: by name of a way: how many milliseconds it would take.
     """
     figure = _figure(0.4 * len(runs) + 1.1)
     axes = figure.subplots()
@@ -263,17 +290,24 @@ def startups(runs: Mapping[str, Run]) -> Drawn:
     axes.set_xlabel(f"milliseconds until {workers} workers were there")
     slowest = max(runs, key=lambda name: runs[name].startup)
     axes.set_title(f"Slowest to start: {slowest}", loc="left", fontsize=11)
-    return figure, " ".join(
+    said = [
         f"{_capital(name)}: {1e3 * run.startup:.0f} ms." for name, run in runs.items()
-    )
+    ]
+    for name, guess in (guesses or {}).items():
+        _guess_mark(axes, guess.value, list(runs).index(name), guess)
+        said.append(f"{_capital(name)}: {guess.said(1e3 * runs[name].startup)}")
+    return figure, " ".join(said)
 
 
 @_shown
-def break_even(races: Sequence[Mapping[str, Run]]) -> Drawn:
+def break_even(
+    races: Sequence[Mapping[str, Run]], guess: "Guess | None" = None
+) -> Drawn:
     """Show the speed-up over the serial loop against the length of a task.
 
     Args:
         races: what `race` returned for longer and longer tasks, "serial" among it.
+        guess: from how many milliseconds on the first way would be the faster one.
     """
     ways = [way for way in races[0] if way != "serial"]
     lengths = [1e3 * r["serial"].wall / len(r["serial"].spans) for r in races]
@@ -309,30 +343,205 @@ def break_even(races: Sequence[Mapping[str, Run]]) -> Drawn:
     axes.spines[["top", "right"]].set_visible(False)
     said = [_break_even_sentence(way, lengths, races) for way in ways]
     axes.set_title(said[0].rstrip("."), loc="left", fontsize=11)
+    if guess:
+        _guess_line(axes, guess.value, guess)
+        won = _won(ways[0], lengths, races)
+        said.append(guess.said(won[0] if won else "none of these"))
     return figure, " ".join(said)
 
 
 def _break_even_sentence(
     way: str, lengths: Sequence[float], races: Sequence[Mapping[str, Run]]
 ) -> str:
-    won = [
-        length
-        for length, runs in zip(lengths, races, strict=True)
-        if runs[way].wall < runs["serial"].wall
-    ]
+    won = _won(way, lengths, races)
     if not won:
         return f"{_capital(way)} beat the loop at none of these lengths."
     length = float(f"{won[0]:.2g}")
     return f"{_capital(way)} beat the loop from tasks of {length:g} ms on."
 
 
+def _won(
+    way: str, lengths: Sequence[float], races: Sequence[Mapping[str, Run]]
+) -> list[float]:
+    """Return the lengths at which that way was faster than the loop."""
+    return [
+        length
+        for length, runs in zip(lengths, races, strict=True)
+        if runs[way].wall < runs["serial"].wall
+    ]
+
+
 @_shown
-def cores(counted: Cores, ceiling: float) -> Drawn:
+def speedup(
+    sweeps: Mapping[str, Mapping[int, Run]],
+    ceiling: float | None = None,
+    law: Fit | None = None,
+    guess: float | None = None,
+) -> Drawn:
+    """Show speed-up and efficiency against the workers, every round a point.
+
+    Args:
+        sweeps: by name, what `sweep` returned, the plain loop at 0 among it. What
+            nobody measured is called simulated.
+        ceiling: from `machine.ceiling()`: what separate interpreters get.
+        law: fitted to the runs; not drawn where there were too few points for it.
+        guess: a serial share, 0 to 1, for which Amdahl's law is drawn too.
+    """
+    named = {_named(name, runs): speedups(runs) for name, runs in sweeps.items()}
+    most = max(points[-1].workers for points in named.values())
+    workers = np.linspace(1, max(2, most), 100)
+    grey, _, dotted = LOOKS["serial"]
+    curves = {"ideal": (workers, {"color": grey, "linestyle": dotted})}
+    if ceiling:
+        reached = np.minimum(workers, ceiling)
+        curves["the ceiling"] = (reached, {"color": "black", "linestyle": "--"})
+    if law:
+        curves[law.law] = (law.predict(workers), {"color": "black"})
+    figure = _figure(3.7)
+    gain, efficiency = figure.subplots(1, 2)
+    for axes, share in ((gain, False), (efficiency, True)):
+        for name, (curve, style) in curves.items():
+            axes.plot(workers, curve / workers if share else curve, label=name, **style)
+        for name, points in named.items():
+            _plot_points(axes, name, points, share)
+        for count in {runs[0].made.get("allowed cores", 0) for runs in sweeps.values()}:
+            if 1 < count <= most:
+                axes.axvline(count, color=grey, linewidth=0.8)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axes.set_xlim(left=0.5)
+        axes.set_xlabel("workers (upright line: as many as cores)")
+        axes.set_ylim(bottom=0)
+        axes.grid(color="#D9D9D9")
+        axes.spines[["top", "right"]].set_visible(False)
+    fastest = max(max(point.rounds) for points in named.values() for point in points)
+    gain.set_ylim(top=1.15 * max(fastest, ceiling or 0))
+    gain.set_ylabel("times as fast as the loop")
+    efficiency.set_ylabel("efficiency: speed-up ÷ workers")
+    lines = gain.get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower center", ncols=3, frameon=False)
+    name, points = next(iter(named.items()))
+    gain.set_title(_speedup_title(name, points), loc="left", fontsize=11)
+    said = [_speedup_sentence(name, points) for name, points in named.items()]
+    if law is not None:
+        said.append(law.sentence)
+    if guess is not None:
+        _plot_guess(figure, guess)
+        said.append(_guess_sentence(guess, most))
+    return figure, " ".join(said)
+
+
+class SpeedupWithGuess:
+    """The figure of `speedup` with a guess that moves.
+
+    To draw all of a figure takes a tenth of a second and more; the curve of the guess
+    alone, over what was drawn once, a small part of it.
+
+    Args:
+        sweeps, ceiling, law: as for `speedup`.
+    """
+
+    def __init__(
+        self,
+        sweeps: Mapping[str, Mapping[int, Run]],
+        ceiling: float | None = None,
+        law: Fit | None = None,
+    ) -> None:
+        self._figure, self._sentence = speedup.draw(sweeps, ceiling, law)
+        self._figure.set_dpi(DRAWN)
+        self._most = max(count for runs in sweeps.values() for count in runs)
+        self._canvas = FigureCanvasAgg(self._figure)
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(self._figure.bbox)
+        self._figure.set_layout_engine("none")
+
+    def at(self, guess: float) -> tuple[bytes, str]:
+        """Return the PNG and the sentence with Amdahl's law for that serial share."""
+        self._canvas.restore_region(self._background)
+        for artist in _plot_guess(self._figure, guess):
+            artist.axes.draw_artist(artist)
+            artist.remove()
+        file = io.BytesIO()
+        pixels = np.asarray(self._canvas.buffer_rgba())
+        imsave(file, pixels, format="png", pil_kwargs={"compress_level": 1})
+        sentence = f"{self._sentence} {_guess_sentence(guess, self._most)}"
+        return file.getvalue(), sentence
+
+
+def _plot_guess(figure: Figure, guess: float) -> list[Artist]:
+    """Plot Amdahl's law for a serial share into both panels; return what was added."""
+    gain, efficiency = figure.axes
+    workers = np.linspace(1, gain.get_xlim()[1], 100)
+    law = amdahl(workers, guess)
+    style = {"color": LOOKS["interpreters"][0], "linestyle": "-.", "scalex": False}
+    lines = [
+        *gain.plot(workers, law, scaley=False, **style),
+        *efficiency.plot(workers, law / workers, scaley=False, **style),
+    ]
+    label = gain.annotate(
+        f"{100 * guess:.0f} % serial",
+        (workers[-1], min(law[-1], gain.get_ylim()[1])),
+        (-4, -4),
+        ha="right",
+        va="top",
+        textcoords="offset points",
+    )
+    return [*lines, label]
+
+
+def _guess_sentence(guess: float, most: int) -> str:
+    return (
+        f"With a serial part of {100 * guess:.0f} %, Amdahl's law gives "
+        f"{amdahl(most, guess):.2f} × with {most}."
+    )
+
+
+def _named(name: str, runs: Mapping[int, Run]) -> str:
+    simulated = any(run.made.get("simulated") for run in runs.values())
+    return f"{name} (simulated)" if simulated and "simulated" not in name else name
+
+
+def _plot_points(
+    axes: Axes, name: str, points: Sequence[Point], efficiency: bool
+) -> None:
+    """Plot a line through the best rounds, and every round a point."""
+    colour, marker, line = look(name)
+    tried = [
+        (workers, gained / (workers if efficiency else 1))
+        for workers, _, rounds in points
+        for gained in rounds
+    ]
+    axes.plot(*zip(*tried), marker, color=colour, alpha=0.4, linestyle="none")
+    counts = [point.workers for point in points]
+    best = [point.best / (point.workers if efficiency else 1) for point in points]
+    axes.plot(counts, best, color=colour, marker=marker, linestyle=line, label=name)
+
+
+def _speedup_title(name: str, points: Sequence[Point]) -> str:
+    most = max(point.best for point in points)
+    if most <= 1:
+        return f"{_capital(name)}: never faster than the loop"
+    # The fewest workers that nearly do as well as the best.
+    enough = min(point.workers for point in points if point.best > 0.97 * most)
+    workers = f"{enough} worker" + "s" * (enough != 1)
+    return f"{_capital(name)}: {most:.1f} times as fast with {workers}"
+
+
+def _speedup_sentence(name: str, points: Sequence[Point]) -> str:
+    said = ", ".join(
+        f"{best:.2f} × with {workers} ({100 * best / workers:.0f} %)"
+        for workers, best, _ in points
+    )
+    return f"{_capital(name)}, speed-up (and efficiency): {said}."
+
+
+@_shown
+def cores(counted: Cores, ceiling: float, guess: "Guess | None" = None) -> Drawn:
     """Show how many cores there are: counted, allowed, and what they really give.
 
     Args:
         counted: from `machine.cores()`.
         ceiling: from `machine.ceiling()`, for as many workers as allowed cores.
+        guess: what the ceiling would be.
     """
     figure = _figure(2.4)
     axes = figure.subplots()
@@ -361,7 +570,7 @@ def cores(counted: Cores, ceiling: float) -> Drawn:
     )
     _categories(axes, list(bars))
     axes.set_ylim(2.6, -0.8)
-    axes.set_xlim(0, 1.12 * counted.logical)
+    axes.set_xlim(0, 1.12 * max(counted.logical, guess.value if guess else 0))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("cores")
     words = f"{counted.allowed} core" + "s" * (counted.allowed != 1)
@@ -377,7 +586,115 @@ def cores(counted: Cores, ceiling: float) -> Drawn:
             f" So this machine is giving the lab {ceiling:.1f} of its {words}: "
             "close other programs and run again."
         )
+    if guess:
+        _guess_mark(axes, guess.value, 2, guess)
+        sentence += f" {guess.said(ceiling)}"
     return figure, sentence
+
+
+def _guess_mark(axes: Axes, x: float, row: int, guess: "Guess") -> None:
+    """Mark in a row what the reader has guessed."""
+    _make_room(axes, x)
+    axes.plot(
+        x,
+        row,
+        "*",
+        color="white",
+        markeredgecolor="black",
+        markersize=13,
+        zorder=4,
+        clip_on=False,
+    )
+    axes.annotate(
+        guess.owner,
+        (x, row),
+        (0, 9),
+        ha="center",
+        va="bottom",
+        fontsize=8,
+        textcoords="offset points",
+    )
+
+
+def _make_room(axes: Axes, x: float) -> None:
+    """Let the axis reach to x, and a little further."""
+    left, right = axes.get_xlim()
+    if x > right:
+        axes.set_xlim(right=1.15 * x)
+    elif x < left:
+        axes.set_xlim(left=x / 1.15)
+
+
+def _guess_line(axes: Axes, x: float, guess: "Guess") -> None:
+    """Mark across all rows what the reader has guessed."""
+    _make_room(axes, x)
+    axes.axvline(x, color="black", linestyle=(0, (5, 3)), linewidth=1)
+    axes.annotate(
+        guess.owner,
+        (x, 1),
+        (3, -3),
+        va="top",
+        fontsize=8,
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
+    )
+
+
+@_shown
+def batches(runs: Mapping[str, Run], first: float | None = None) -> Drawn:
+    """Show what one task takes in each way, and how the tasks went out in batches.
+
+    Args:
+        runs: the best run of each way, by name, "serial" among it.
+        first: how much of the time is drawn, in seconds; all of it if None.
+    """
+    sent = {name: run for name, run in runs.items() if name != "serial"}
+    rows = [len(run.by_worker) for run in sent.values()]
+    figure = _figure(0.45 * len(runs) + 0.5 * sum(rows) + 0.6 * len(sent) + 1.1)
+    panels = figure.subplots(1 + len(sent), 1, height_ratios=[1 + len(runs), *rows])
+    for row, (name, run) in enumerate(runs.items()):
+        each = [1e6 * again.wall / len(run.spans) for again in run.rounds]
+        colour, marker, _ = look(name)
+        panels[0].barh(row, min(each), height=0.6, color=colour)
+        panels[0].plot(
+            each, [row] * len(each), marker, color="white", markeredgecolor="black"
+        )
+    panels[0].set_xlabel("microseconds for one task, all told (bar: best round)")
+    panels[0].set_xlim(left=0)
+    for axes, (name, run) in zip(panels[1:], sent.items(), strict=True):
+        workers, sent_together = list(run.by_worker), run.batches
+        for row, worker in enumerate(workers):
+            pieces = [
+                (1e3 * (batch[0].start - run.began), 1e3 * _length(batch))
+                for batch in sent_together
+                if batch[0].worker == worker
+            ]
+            for shade, alpha in ((0, 1), (1, 0.55)):
+                style = {"color": look(name)[0], "alpha": alpha, "linewidth": 0}
+                axes.broken_barh(pieces[shade::2], (row - 0.4, 0.8), **style)
+        _rows(axes, len(workers))
+        title = f"{_workers(run)}: {_in_batches(run)}"
+        axes.set_title(title, loc="left", fontsize=11)
+        axes.set_xlim(0, 1e3 * (first or 1.02 * run.wall))
+    panels[-1].set_xlabel("milliseconds since the work began (each piece: a batch)")
+    _categories(panels[0], list(runs))
+    return figure, " ".join(_batches_sentence(name, run) for name, run in runs.items())
+
+
+def _length(batch: Sequence[Span]) -> float:
+    return batch[-1].end - batch[0].start
+
+
+def _batches_sentence(name: str, run: Run) -> str:
+    each = f"{1e6 * run.wall / len(run.spans):.3g} µs a task"
+    if name == "serial":
+        return f"{_capital(name)}: {each}."
+    return f"{_capital(name)}: {each}, {_in_batches(run)}."
+
+
+def _in_batches(run: Run) -> str:
+    return f"{len(run.spans)} tasks in about {len(run.batches)} batches"
 
 
 def _figure(height: float) -> Figure:

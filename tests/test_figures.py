@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import pytest
 from IPython.display import Image
+from lessons import simulated
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from helpers import figures
+from helpers.laws import fit_amdahl, fit_overhead
 from helpers.machine import Cores
 from helpers.measure import Round, Run
 from helpers.trace import Span
@@ -57,6 +61,11 @@ def race(run: Run) -> dict[str, Run]:
     }
 
 
+def swept(run: Run) -> dict[int, Run]:
+    loop = replace(a_run("serial", 1, len(run.spans)), made={"allowed cores": 2})
+    return {0: loop, 1: replace(run, workers=1), run.workers: run}
+
+
 def calls(run: Run) -> dict[str, tuple]:
     """Return what each function of figures is called with to show run."""
     return {
@@ -66,6 +75,8 @@ def calls(run: Run) -> dict[str, tuple]:
         "gains": ({"work": race(run), "other": race(RUNS["usual"])},),
         "startups": (race(run),),
         "break_even": ([race(run), race(RUNS["long"])],),
+        "batches": (race(run),),
+        "speedup": ({"threads": swept(run)}, 1.8, fit_amdahl(simulated([2], 0.1)), 0.3),
         "cores": (Cores(run.workers, run.workers), 0.9 * run.workers),
     }
 
@@ -123,6 +134,53 @@ def test_the_title_states_the_finding() -> None:
     assert figure.axes[0].get_title("left") == "Nothing beat the serial loop"
 
 
+@pytest.mark.parametrize("workers", [[1], [1, 2, 4], [1, 2, 4, 8, 16, 32, 64]])
+def test_speedup_and_efficiency_of_every_count(workers: list[int]) -> None:
+    runs = simulated(workers, 0.1, cores=64)
+    figure, sentence = figures.speedup.draw({"processes": runs})
+    assert figures.png(figure, sentence)
+    for panel, per in zip(figure.axes, (lambda count: 1, lambda count: count)):
+        line = lines_of(panel)["processes (simulated)"]
+        assert list(line.get_xdata()) == workers
+        gained = [runs[0].wall / runs[count].wall / per(count) for count in workers]
+        assert line.get_ydata() == pytest.approx(gained)
+    assert all(f"× with {count} (" in sentence for count in workers)
+
+
+def lines_of(axes: Axes) -> dict[str, Line2D]:
+    return {line.get_label(): line for line in axes.lines}
+
+
+def test_speedup_beside_another_machine() -> None:
+    own, other = simulated([1, 2, 4], 0.2, cores=2), simulated([1, 2, 16], 0.1)
+    measured = {count: replace(run, made={}) for count, run in own.items()}
+    law = fit_overhead(simulated([2, 4, 8], 0.1))
+    sweeps = {"processes": measured, "recorded: 16 cores": other}
+    figure, sentence = figures.speedup.draw(sweeps, 1.9, law)
+    drawn = set(lines_of(figure.axes[0]))
+    assert {"processes", "recorded: 16 cores (simulated)"} < drawn
+    assert {"ideal", "the ceiling", law.law} < drawn
+    assert "Recorded: 16 cores (simulated), speed-up" in sentence
+    assert law.sentence in sentence
+
+
+def test_a_law_without_enough_points_is_not_drawn_but_said() -> None:
+    runs = simulated([1, 2], 0.2, cores=2)
+    law = fit_overhead(runs)
+    figure, sentence = figures.speedup.draw({"processes": runs}, None, law)
+    assert law.law not in lines_of(figure.axes[0])
+    assert "Too few points" in sentence
+
+
+def test_the_title_of_a_speedup_names_the_fewest_workers_that_do() -> None:
+    runs = simulated([1, 2, 4], 0.1, cores=2, noise=0.001)
+    figure, _ = figures.speedup.draw({"processes": runs})
+    title = figure.axes[0].get_title("left")
+    assert title.endswith("1.8 times as fast with 2 workers")
+    figure, _ = figures.speedup.draw({"threads": simulated([2], 1.0, cost=0.1)})
+    assert "never faster than the loop" in figure.axes[0].get_title("left")
+
+
 def test_the_roles_look_different() -> None:
     names = ["serial", "threads", "processes", "joblib", "interpreters"]
     assert len({figures.look(name)[0] for name in names}) == len(names)
@@ -139,3 +197,27 @@ def test_pyplot_stays_out() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_batches_are_read_off_the_spans() -> None:
+    """Tasks of one batch follow each other at once; each way to a worker takes long."""
+    start, spans = 10.0, []
+    for task in range(12):
+        worker = task // 4 % 2
+        start += 1e-3 if task % 4 == 0 else 2e-6
+        spans.append(Span(task, worker, 1, start, start + 1e-5, 1e-5))
+        start += 1e-5
+    sent = Run("f", "joblib", 2, 0.0, 10.0, start - 10.0, tuple(spans))
+    assert [[span.task for span in batch] for batch in sent.batches] == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9, 10, 11],
+    ]
+    figure, sentence = figures.batches.draw(
+        {
+            "serial": replace(sent, strategy="serial", rounds=(Round(1e-3, 1.0),)),
+            "joblib": replace(sent, rounds=(Round(2e-3, 1.0),)),
+        }
+    )
+    assert "12 tasks in about 3 batches" in sentence
+    assert len(figure.axes) == 2

@@ -1,0 +1,135 @@
+"""Guesses: the reader commits to one before a run, and the run answers it."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import ipywidgets as widgets
+
+# What is right within so much was guessed right.
+CLOSE = 0.1
+
+
+class Guess(widgets.VBox):
+    """A question with a control under it; a cell shows it as its last expression.
+
+    Attributes:
+        value: the guess as it stands, at first a common one.
+        touched: whether the reader has set it.
+    """
+
+    def __init__(self, question: str, control: Any, unit: str = "") -> None:
+        self.question, self.unit, self.touched = question, unit, False
+        self._control = control
+        control.observe(self._touch, "value")
+        # Plain text is what a reader without a kernel sees, so the question is in both.
+        super().__init__([widgets.HTML(f"<b>{question}</b>"), control])
+
+    @property
+    def value(self) -> Any:
+        """The guess as it stands."""
+        return self._control.value
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What may be chosen; nothing, where the guess is a number."""
+        return tuple(getattr(self._control, "options", ()))
+
+    @property
+    def owner(self) -> str:
+        """Whose guess it is, for a figure."""
+        return "your guess" if self.touched else "a common guess"
+
+    def said(self, measured: Any) -> str:
+        """Return the answer to the guess: what was said, and what it was."""
+        who = "You said" if self.touched else "A common guess is"
+        guess, answer = self._worded(self.value), self._worded(measured)
+        if self._right(measured):
+            return f"{who} {guess}, and it was {answer}."
+        return f"{who} {guess}; it was {answer}."
+
+    def answer(self, measured: Any) -> None:
+        """Print the answer to the guess."""
+        print(self.said(measured))
+
+    def _touch(self, change: Any) -> None:
+        self.touched = True
+
+    def _right(self, measured: Any) -> bool:
+        if isinstance(measured, str) or isinstance(self.value, str):
+            return measured == self.value
+        return abs(measured - self.value) <= CLOSE * abs(measured)
+
+    def _worded(self, value: Any) -> str:
+        if isinstance(value, str):
+            return f"“{value}”" if self.options else value
+        return f"{_rounded(value)} {self.unit}".rstrip()
+
+    def __repr__(self) -> str:
+        owner = self.owner.capitalize()
+        return f"{self.question} {owner}: {self._worded(self.value)}."
+
+
+def number(
+    question: str,
+    low: float,
+    high: float,
+    default: float,
+    unit: str = "",
+    step: float | None = None,
+    log: bool = False,
+) -> Guess:
+    """Ask for a number, with a slider.
+
+    Args:
+        question: what is asked.
+        low, high: the ends of the slider.
+        default: where it stands at first: a common wrong guess.
+        unit: what follows the number: "×", "ms".
+        step: the least change; by default a twentieth of the range, rounded.
+        log: whether equal ways on the slider are equal factors, ten steps to each ten.
+    """
+    step = step or float(f"{(high - low) / 20:.1g}")
+    shared = {"description": "your guess", "layout": {"width": "min(30em, 95%)"}}
+    if log:
+        ends = {"min": math.log10(low), "max": math.log10(high)}
+        slider = widgets.FloatLogSlider(
+            default, **ends, step=0.1, readout_format=".2g", **shared
+        )
+    else:
+        digits = len(f"{step:g}".partition(".")[2])
+        slider = widgets.FloatSlider(
+            default,
+            min=low,
+            max=high,
+            step=step,
+            readout_format=f".{digits}f",
+            **shared,
+        )
+    return Guess(question, slider, unit)
+
+
+def choice(question: str, options: Sequence[str], default: str) -> Guess:
+    """Ask for one of the options, with radio buttons.
+
+    Args:
+        question: what is asked.
+        options: what may be chosen.
+        default: the one that is chosen at first: a common wrong guess.
+    """
+    buttons = widgets.RadioButtons(
+        options=list(options),
+        value=default,
+        description="your guess",
+        layout={"width": "max-content"},
+    )
+    return Guess(question, buttons)
+
+
+def _rounded(value: float) -> str:
+    """Return value with two digits or so: 0.0012, 0.98, 2.0, 13, 240."""
+    if abs(value) >= 10 or value == int(value):
+        return f"{value:.0f}"
+    if abs(value) < 0.1:
+        return f"{value:.2g}"
+    return f"{value:.1f}" if round(value, 1) == round(value, 2) else f"{value:.2f}"

@@ -1,0 +1,79 @@
+"""Guesses: answered in words and in figures, touched or not."""
+
+import pytest
+
+from helpers import figures
+from helpers.machine import Cores
+from helpers.measure import race, run
+from helpers.predict import Guess, choice, number
+from helpers.workloads import nap
+
+
+def set_by_reader(guess: Guess, value: object) -> None:
+    """Move the control, as a reader does."""
+    guess.children[-1].value = value
+
+
+@pytest.fixture
+def times() -> Guess:
+    return number("Two threads: how many times as fast?", 0.25, 4, 2, "×", 0.25)
+
+
+def test_an_untouched_guess_is_called_a_common_one(times: Guess) -> None:
+    assert times.said(0.98) == "A common guess is 2 ×; it was 0.98 ×."
+    assert repr(times).endswith("how many times as fast? A common guess: 2 ×.")
+
+
+def test_a_guess_is_answered_as_it_was_made(times: Guess) -> None:
+    set_by_reader(times, 1.5)
+    assert times.said(0.98) == "You said 1.5 ×; it was 0.98 ×."
+    assert "Your guess: 1.5 ×." in repr(times)
+
+
+def test_a_guess_that_is_close_was_right(times: Guess) -> None:
+    set_by_reader(times, 1.0)
+    assert times.said(0.98) == "You said 1 ×, and it was 0.98 ×."
+
+
+def test_a_choice_is_answered_in_its_words(capsys: pytest.CaptureFixture) -> None:
+    first = choice("Faster:", ["threads", "processes"], default="threads")
+    first.answer("processes")
+    set_by_reader(first, "processes")
+    first.answer("processes")
+    assert capsys.readouterr().out.splitlines() == [
+        "A common guess is “threads”; it was “processes”.",
+        "You said “processes”, and it was “processes”.",
+    ]
+    assert first.options == ("threads", "processes")
+
+
+def test_the_slider_stands_exactly_where_it_says(times: Guess) -> None:
+    slider = times.children[-1]
+    steps = (slider.value - slider.min) / slider.step
+    assert steps == round(steps), "or the page shows another number than the kernel has"
+
+
+def test_a_logarithmic_guess_reaches_both_ends() -> None:
+    guess = number("From which length on?", 0.001, 100, 0.001, "ms", log=True)
+    for value in (0.001, 1, 100):
+        set_by_reader(guess, value)
+        assert guess.value == pytest.approx(value)
+
+
+def test_figures_show_the_guess_and_its_answer(times: Guess) -> None:
+    runs = race(nap, [0.01] * 2, {"serial": 1, "threads": 2}, rounds=1, budget=0)
+    seconds = number("How many seconds?", 0, 1, 0.5, "s")
+    drawn = {
+        "race": figures.race_bars.draw(runs, {"threads": times}),
+        "timeline": figures.timeline.draw(runs["threads"], guess=seconds),
+        "startups": figures.startups.draw(
+            {"threads": run(nap, [0.01], "threads", 2)}, {"threads": seconds}
+        ),
+        "break even": figures.break_even.draw([runs, runs], seconds),
+        "cores": figures.cores.draw(Cores(2, 2), 1.9, times),
+    }
+    for name, (figure, sentence) in drawn.items():
+        texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+        assert "a common guess" in texts, name
+        assert "A common guess is" in sentence, name
+        assert figures.png(figure, sentence).startswith(b"\x89PNG")
