@@ -1,0 +1,148 @@
+"""Measuring in a process of its own: what comes of it, and that it can be ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+import psutil
+import pytest
+from conftest import PARALLEL, until
+
+from helpers.background import WORKLOADS, Background, Job
+from helpers.measure import Run
+
+BOTH = (("serial", 1), ("threads", 2))
+
+
+class Listener:
+    """Collects what a Background tells."""
+
+    def __init__(self) -> None:
+        self.told: SimpleQueue = SimpleQueue()
+        self.background = Background(lambda *told: self.told.put(told))
+
+    def next(self) -> tuple[int, Run | str | None]:
+        return self.told.get(timeout=60)
+
+    def until_end(self) -> tuple[list[Run], str | None]:
+        """Return all the runs of a job, and what was said at its end."""
+        runs = []
+        while isinstance(answer := self.next()[1], Run):
+            runs.append(answer)
+        return runs, answer
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    listener = Listener()
+    yield listener
+    listener.background.stop()
+
+
+def descendants() -> list[psutil.Process]:
+    """Return all processes below this one that run, whoever started them."""
+    return [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_each_way_is_run_by_turns(listener: Listener, workload: str) -> None:
+    listener.background.ask(Job(workload, 4, 0.01, BOTH, rounds=2))
+    runs, end = listener.until_end()
+    assert end is None
+    assert [(run.strategy, run.workers) for run in runs] == [*BOTH, *BOTH]
+    assert all(len(run.spans) == 4 and run.wall > 0 for run in runs)
+
+
+def test_the_switch_interval_is_set_there_and_not_here(listener: Listener) -> None:
+    before = sys.getswitchinterval()
+    ways = (("threads", 2),)
+    listener.background.ask(Job("count and watch", 2, 0.3, ways, 1, interval=0.05))
+    (run,), _ = listener.until_end()
+    assert sys.getswitchinterval() == before
+    assert len(run.spans) == 2
+
+
+def test_a_new_job_takes_the_place_of_the_old_one(listener: Listener) -> None:
+    old = listener.background.ask(Job("sleep", 2, 0.1, (("serial", 1),), rounds=100))
+    assert listener.next()[0] == old
+    new = listener.background.ask(Job("sleep", 2, 0.01, BOTH, rounds=1))
+    while (number := listener.next()[0]) == old:
+        pass
+    assert number == new
+    assert len(listener.until_end()[0]) == 1  # the other of the two was just heard
+
+
+@pytest.mark.parametrize("strategy", ["serial", *PARALLEL])
+def test_stop_ends_every_process_within_a_second(
+    listener: Listener, strategy: str
+) -> None:
+    before = {process.pid for process in descendants()}
+    # The first, short job makes sure that the process is there and has imported.
+    listener.background.ask(Job("sleep", 2, 0.01, ((strategy, 2),), rounds=1))
+    assert listener.until_end()[1] is None
+    listener.background.ask(Job("count", 4, 5.0, ((strategy, 2),)))
+    workers = 0 if strategy in ("serial", "threads", "joblib threading") else 2
+    assert until(lambda: len(descendants()) >= len(before) + 1 + workers)
+    began = time.monotonic()
+    listener.background.stop()
+    assert time.monotonic() - began < 1
+    left = [process for process in descendants() if process.pid not in before]
+    assert not left
+    listener.background.ask(Job("sleep", 2, 0.01, ((strategy, 2),), rounds=1))
+    assert listener.until_end()[1] is None, "after a stop it can measure again"
+
+
+def test_what_fails_is_said_in_one_line(listener: Listener) -> None:
+    listener.background.ask(Job("sleep", 1, 0.01, (("nonsense", 2),)))
+    runs, said = listener.until_end()
+    assert not runs and "nonsense" in said and "\n" not in said
+
+
+def test_a_process_that_was_killed_is_noticed(listener: Listener) -> None:
+    before = {process.pid for process in descendants()}
+    listener.background.ask(Job("sleep", 2, 0.1, (("serial", 1),), rounds=1000))
+    listener.next()
+    for process in descendants():
+        if process.pid not in before:
+            process.kill()
+    assert "died" in listener.until_end()[1]
+    listener.background.ask(Job("sleep", 1, 0.01, BOTH, rounds=1))
+    assert len(listener.until_end()[0]) == 2
+
+
+ASKER = """
+import time
+from helpers.background import Background, Job
+ways = (("processes", 2), ("joblib", 2))
+Background(lambda *told: print(told[0], flush=True)).ask(
+    Job("sleep", 4, 0.1, ways, rounds=1000)
+)
+time.sleep(600)
+"""
+
+
+def test_it_ends_with_the_process_that_asked() -> None:
+    asker = subprocess.Popen(
+        [sys.executable, "-c", ASKER], stdout=subprocess.PIPE, text=True
+    )
+    asker.stdout.readline()
+    family = psutil.Process(asker.pid).children(recursive=True)
+    assert family
+    os.kill(asker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    asker.communicate()
+
+    def gone(process: psutil.Process) -> bool:
+        try:
+            return process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    assert until(lambda: all(map(gone, family)))
