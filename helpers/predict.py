@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets as widgets
+from IPython.display import display
 
 # What is right within so much was guessed right.
 CLOSE = 0.1
 
 
 class Guess(widgets.VBox):
-    """A question with a control under it; a cell shows it as its last expression.
+    """A question with a control under it.
 
     Attributes:
         value: the guess as it stands, at first a common one.
@@ -79,17 +80,16 @@ def number(
     step: float | None = None,
     log: bool = False,
 ) -> Guess:
-    """Ask for a number, with a slider.
+    """Ask for a number, with a slider, and show it.
 
     Args:
         question: what is asked.
         low, high: the ends of the slider.
         default: where it stands at first: a common wrong guess.
         unit: what follows the number: "×", "ms".
-        step: the least change; by default a twentieth of the range, rounded.
+        step: the least change; by default a round one that leads to all three.
         log: whether equal ways on the slider are equal factors, ten steps to each ten.
     """
-    step = step or float(f"{(high - low) / 20:.1g}")
     shared = {"description": "your guess", "layout": {"width": "min(30em, 95%)"}}
     if log:
         ends = {"min": math.log10(low), "max": math.log10(high)}
@@ -97,6 +97,7 @@ def number(
             default, **ends, step=0.1, readout_format=".2g", **shared
         )
     else:
+        step = step or _step(low, high, default)
         digits = len(f"{step:g}".partition(".")[2])
         slider = widgets.FloatSlider(
             default,
@@ -106,11 +107,13 @@ def number(
             readout_format=f".{digits}f",
             **shared,
         )
-    return Guess(question, slider, unit)
+    guess = Guess(question, slider, unit)
+    display(guess)
+    return guess
 
 
 def choice(question: str, options: Sequence[str], default: str) -> Guess:
-    """Ask for one of the options, with radio buttons.
+    """Ask for one of the options, with radio buttons, and show them.
 
     Args:
         question: what is asked.
@@ -123,7 +126,21 @@ def choice(question: str, options: Sequence[str], default: str) -> Guess:
         description="your guess",
         layout={"width": "max-content"},
     )
-    return Guess(question, buttons)
+    guess = Guess(question, buttons)
+    display(guess)
+    return guess
+
+
+def _step(low: float, high: float, default: float) -> float:
+    """Return the largest round step of at least 15 that meets default and both ends.
+
+    A slider that can't stand where it should shows another number than the kernel has.
+    """
+    for step in (100, 50, 25, 10, 5, 2.5, 1, 0.5, 0.25, 0.1, 0.05, 0.025):
+        ways = ((high - low) / step, (default - low) / step)
+        if ways[0] >= 15 and all(math.isclose(way, round(way)) for way in ways):
+            return step
+    return 0.01
 
 
 def _rounded(value: float) -> str:

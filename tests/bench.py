@@ -17,6 +17,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
+import lab
+import nbformat
+from jupyter_client.manager import start_new_kernel
+from nbformat.v4 import new_code_cell, new_notebook
+
 from helpers import machine
 from helpers.measure import calibrate, race, run
 from helpers.strategies import start
@@ -211,6 +216,100 @@ def tiny_tasks_do_not_add_up(few: int = 10_000, many: int = 100_000) -> None:
             )
 
 
+# In a kernel, where a changed widget is also sent. Prints the seconds of each move.
+MOVES = """
+import time
+from time import perf_counter
+from helpers import explore
+
+def measured(explorer, name, values):
+    control = explorer.controls[name]
+    for value in values:
+        control.value = value
+        while explorer.measuring and explorer.progress.value < explorer.progress.max:
+            time.sleep(0.01)
+        time.sleep(0.2)  # until it has told that it is done
+    return control
+
+def moves(control, values):
+    for value in values:
+        began = perf_counter()
+        control.value = value
+        print(perf_counter() - began)
+
+explore._cell_begins = explore._cell_ends = lambda _: None  # measure during this cell
+explorer = explore.gil()
+moves(measured(explorer, "workers", [3, 4, 2]), [3, 4, 2] * 17)
+explorer = explore.speedup()
+measured(explorer, "workers", [2])
+moves(explorer.controls["serial"], [n / 100 for n in range(50)])
+"""
+
+
+def explorers_redraw_at_once() -> None:
+    """Milliseconds in the kernel from a control's move to the picture of kept runs."""
+    manager, client = start_new_kernel(kernel_name="python3")
+    said: list[str] = []
+    client.execute_interactive(
+        MOVES,
+        output_hook=lambda message: said.append(message["content"].get("text", "")),
+    )
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+    spent = [1e3 * float(word) for word in "".join(said).split()]
+    for what, times in (
+        ("kept runs", spent[:51]),
+        ("kept runs, the serial part's slider", spent[51:]),
+    ):
+        median = statistics.median(times)
+        note = f"{len(times)} moves, at most {max(times):.0f}"
+        row(f"ms to redraw from {what}, median", median, "≤ 50", median <= 50, note)
+
+
+# Notes for each key press how long it takes until the new picture is on the screen.
+STOPWATCH = """box => {
+  window.took = [];
+  let pressed = 0;
+  document.addEventListener("keydown", () => pressed = performance.now(), true);
+  new MutationObserver(() => {
+    box.querySelector("img").decode().then(() => requestAnimationFrame(
+      () => setTimeout(() => window.took.push(performance.now() - pressed))));
+  }).observe(box, {subtree: true, childList: true, attributeFilter: ["src"]});
+}"""
+
+
+def keys_change_the_picture(presses: int = 50) -> None:
+    """Milliseconds in the browser from a key press to changed pixels."""
+    program = lab.browser()
+    if program is None:
+        print("ms from key press to picture: no Chromium here")
+        return
+    cells = ["from helpers import explore", "explorer = explore.gil()\nexplorer"]
+    notebook = new_notebook(
+        cells=[new_code_cell(source, id=f"cell-{n}") for n, source in enumerate(cells)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    with tempfile.TemporaryDirectory() as name, lab.serving(Path(name)) as address:
+        nbformat.write(notebook, Path(name) / "explorer.ipynb")
+        with lab.browsing(program) as page:
+            lab.open_notebook(page, address, "explorer.ipynb")
+            lab.run_all(page, len(cells))
+            explorer = lab.show_cell(page, "cell-1").locator(".explorer")
+            slider = explorer.get_by_role("slider").first
+            for key in ("ArrowRight", "ArrowLeft"):
+                slider.press(key)
+                lab.wait_for_words(explorer, "Measured")
+            explorer.evaluate(STOPWATCH)
+            for number in range(presses):
+                slider.press("ArrowRight" if number % 2 == 0 else "ArrowLeft")
+                page.wait_for_function(f"() => window.took.length > {number}")
+            took = page.evaluate("() => window.took")
+    median = statistics.median(took)
+    note = f"at most {max(took):.0f}"
+    what = "ms in the browser from key press to changed pixels, median"
+    row(what, median, "≤ 250", median <= 250, note)
+
+
 def lessons_are_short() -> None:
     for lesson in LESSONS:
         command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-x", str(lesson)]
@@ -239,5 +338,7 @@ if __name__ == "__main__":
     stripes_show_the_switch_interval()
     joblib_counts_down()
     tiny_tasks_do_not_add_up()
+    explorers_redraw_at_once()
+    keys_change_the_picture()
     if "--fast" not in sys.argv:
         lessons_are_short()

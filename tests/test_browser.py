@@ -1,138 +1,197 @@
 """A reader's view: every lesson in a real JupyterLab, in a real browser.
 
-With SCREENSHOTS set to the name of a folder, each screenful is stored there.
+With SCREENSHOTS set to the name of a folder, each screenful is stored there: light and
+dark, 1280 and 800 wide.
 """
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
+import psutil
 import pytest
-from lessons import FOLDER, LESSONS, code_cells, read
+from lab import (
+    browser,
+    browsing,
+    close_notebook,
+    open_notebook,
+    run_all,
+    serving,
+    show_cell,
+    wait_for_words,
+)
+from lessons import LESSONS, code_cells, read
 
-sync_api = pytest.importorskip("playwright.sync_api")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-# What the page knows of the notebook that it shows, also of cells out of sight.
-STATE = """() => {
-  const panel = window.jupyterapp.shell.currentWidget;
-  const cells = Array.from(panel.content.model.cells).map(cell => cell.toJSON());
-  const code = cells.filter(cell => cell.cell_type === "code");
-  return {
-    idle: panel.sessionContext.session?.kernel?.status === "idle",
-    run: code.filter(cell => cell.execution_count !== null).length,
-    errors: code.flatMap(cell => cell.outputs)
-      .filter(output => output.output_type === "error").map(error => error.evalue),
-    said: code.flatMap(cell => cell.outputs).map(output => output.text ?? "").flat()
-      .join(""),
-    pictures: code.flatMap(cell => cell.outputs)
-      .filter(output => output.data && "image/png" in output.data).length,
-  };
-}"""
+from helpers import exercises
+from helpers.check import cell
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+pytest.importorskip("playwright.sync_api")
+# For each lesson with an explorer: the control to press, and the key that moves it.
+MOVES = {
+    "01_the_gil": ("slider", "ArrowRight"),
+    "02_threads_or_processes": ("slider", "ArrowRight"),
+    "04_joblib": ("slider", "ArrowRight"),
+    "05_speedup": ("slider", "ArrowLeft"),
+}
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield the address of a JupyterLab that serves the lessons, without outputs."""
-    folder = tmp_path_factory.mktemp("lab")
-    shutil.copytree(FOLDER / "recorded", folder / "recorded")
-    for path in LESSONS:
-        lesson = read(path)
-        for cell in code_cells(lesson):
-            cell.outputs, cell.execution_count = [], None
-        nbformat.write(lesson, folder / path.name)
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
-        *("--expose-app-in-browser", "--ServerApp.ip=127.0.0.1"),
-        *(f"--ServerApp.port={port}", "--IdentityProvider.token="),
-        *(f"--ServerApp.root_dir={folder}", "--ServerApp.log_level=ERROR"),
-    ]
-    # As a reader starts it: not under pytest, where kernels behave otherwise.
-    variables = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    server = subprocess.Popen(command, env=variables)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/api", server)
-        yield f"http://127.0.0.1:{port}/lab"
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def wait_for(address: str, server: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            urllib.request.urlopen(address, timeout=5)
-            return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.1)
-    raise RuntimeError("JupyterLab did not start")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lab")
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator["sync_api.Page"]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+def lab(folder: Path) -> Iterator[str]:
+    """Yield the address of a JupyterLab that serves the lessons."""
+    with serving(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator["Page"]:
+    program = browser()
     if program is None:
         pytest.skip(
             "no Chromium on this machine: the lessons were not seen in a browser"
         )
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=FLAGS)
-        try:
-            yield browser.new_page(viewport={"width": 1280, "height": 900})
-        finally:
-            browser.close()
+    with browsing(program) as page:
+        yield page
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_run_all_runs_to_the_end_without_an_error(
-    lab: str, page: "sync_api.Page", path: Path
+def test_a_lesson_runs_to_the_end_and_its_explorer_follows_the_keys(
+    lab: str, page: "Page", path: Path
 ) -> None:
-    page.goto(f"{lab}/tree/{path.name}?reset")
-    page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
-    page.wait_for_function(f"() => ({STATE})().idle", timeout=60_000)
+    open_notebook(page, lab, path.name)
     assert page.get_by_text("Would you like to").count() == 0
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    cells = len(code_cells(read(path)))
-    page.wait_for_function(
-        f"""() => {{ const state = ({STATE})();
-        return state.idle && (state.run === {cells} || state.errors.length) }}""",
-        timeout=180_000,
-    )
-    state = page.evaluate(STATE)
+    cells = code_cells(read(path))
+    state = run_all(page, len(cells))
     assert state["errors"] == []
     assert "✓" in state["said"] and "✗" not in state["said"], state["said"]
-    stored = [o for cell in code_cells(read(path)) for o in cell.outputs]
+    stored = [output for cell in cells for output in cell.outputs]
     assert state["pictures"] == sum("image/png" in o.get("data", {}) for o in stored)
-    if folder := os.environ.get("SCREENSHOTS"):
-        take_screenshots(page, Path(folder) / path.stem)
-    page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    explorers = [cell.id for cell in cells if "explore." in cell.source]
+    assert bool(explorers) == (path.stem in MOVES)
+    if explorers:
+        explorer = show_cell(page, explorers[0]).locator(".explorer")
+        role, key = MOVES[path.stem]
+        before = picture(explorer)
+        explorer.get_by_role(role).first.press(key)
+        wait_for_words(explorer, "Measured|Drawn from kept")
+        assert picture(explorer) != before
+    if screenshots := os.environ.get("SCREENSHOTS"):
+        take_screenshots(page, Path(screenshots) / path.stem)
+    close_notebook(page)
 
 
-def take_screenshots(page: "sync_api.Page", folder: Path) -> None:
+def test_stop_save_and_load_in_an_explorer(
+    lab: str, page: "Page", folder: Path
+) -> None:
+    open_notebook(page, lab, "02_threads_or_processes.ipynb")
+    explorer = ready_explorer(page, "pools-explorer")
+    explorer.get_by_role("slider").last.press("End")  # 100 ms each, sixteen of them
+    wait_for_words(explorer, "Measuring")
+    explorer.get_by_role("button", name="Stop").press("Enter")
+    wait_for_words(explorer, "Stopped")
+    assert not measuring_processes()
+    explorer.get_by_role("slider").last.press("Home")
+    wait_for_words(explorer, "Measured")
+    kept = picture(explorer)
+    explorer.get_by_role("button", name="Save this run").press("Enter")
+    wait_for_words(explorer, "Saved as saved_runs/pools_1.json")
+    (folder / "broken.json").write_text("{")
+    explorer.get_by_role("slider").last.press("ArrowRight")
+    wait_for_words(explorer, "Measured")
+    assert picture(explorer) != kept
+    with page.expect_file_chooser() as chooser:
+        explorer.get_by_role("button", name="Load a run").click()
+    saved = folder / "saved_runs" / "pools_1.json"
+    chooser.value.set_files([folder / "broken.json", saved])
+    wait_for_words(explorer, "broken.json: this is not JSON.*pools_1.json: 3 runs")
+    assert picture(explorer) == kept
+    close_notebook(page)
+
+
+def test_an_exercise_is_solved_by_typing(lab: str, page: "Page") -> None:
+    open_notebook(page, lab, "01_the_gil.ipynb")
+    select_and_run(page, "imports")
+    select_and_run(page, "exercises-import")
+    stub, check = (f"wait-together-{part}" for part in ("stub", "check"))
+    select_and_run(page, stub)
+    select_and_run(page, check)
+    said = show_cell(page, check).locator(".jp-OutputArea")
+    said.get_by_text("○").first.wait_for()
+    editor = show_cell(page, stub).locator(".cm-content")
+    editor.click()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.insert_text(cell(exercises.wait_together.solution))
+    select_and_run(page, stub)
+    select_and_run(page, check)
+    said = show_cell(page, check).locator(".jp-OutputArea")
+    said.get_by_text("All right").wait_for()
+    assert said.get_by_text("○").count() == 0
+    close_notebook(page)
+
+
+def ready_explorer(page: "Page", cell_id: str) -> "Locator":
+    """Run the first cell and that of an explorer without its runs; return it."""
+    select_and_run(page, "imports")
+    editor = show_cell(page, cell_id).locator(".cm-content")
+    call = editor.inner_text()
+    editor.click()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.insert_text(f"{call.partition('(')[0]}()")
+    select_and_run(page, cell_id)
+    explorer = show_cell(page, cell_id).locator(".explorer")
+    explorer.wait_for(timeout=60_000)
+    return explorer
+
+
+def select_and_run(page: "Page", cell_id: str) -> None:
+    """Run one cell, and wait until it has run."""
+    show_cell(page, cell_id)
+    page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell')")
+
+
+def picture(explorer: "Locator") -> str:
+    """Return what the explorer draws, or nothing yet."""
+    drawn = explorer.locator("img")
+    return "".join(image.get_attribute("src") for image in drawn.all())
+
+
+def measuring_processes() -> list[psutil.Process]:
+    """Return the processes that measure for explorers, below this one."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "helpers.background" in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            pass
+    return found
+
+
+def take_screenshots(page: "Page", folder: Path) -> None:
+    for theme, width in (
+        ("Light", 1280),
+        ("Light", 800),
+        ("Dark", 1280),
+        ("Dark", 800),
+    ):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate(
+            "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            f"JupyterLab {theme}",
+        )
+        scroll_through(page, folder / f"{theme.lower()}-{width}")
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def scroll_through(page: "Page", folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     scroller = page.locator(".jp-NotebookPanel:visible .jp-WindowedPanel-outer").first
     top, number = -1, 0

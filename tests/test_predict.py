@@ -1,6 +1,8 @@
 """Guesses: answered in words and in figures, touched or not."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helpers import figures
 from helpers.machine import Cores
@@ -16,7 +18,7 @@ def set_by_reader(guess: Guess, value: object) -> None:
 
 @pytest.fixture
 def times() -> Guess:
-    return number("Two threads: how many times as fast?", 0.25, 4, 2, "×", 0.25)
+    return number("Two threads: how many times as fast?", 0.25, 4, 2, "×")
 
 
 def test_an_untouched_guess_is_called_a_common_one(times: Guess) -> None:
@@ -37,6 +39,7 @@ def test_a_guess_that_is_close_was_right(times: Guess) -> None:
 
 def test_a_choice_is_answered_in_its_words(capsys: pytest.CaptureFixture) -> None:
     first = choice("Faster:", ["threads", "processes"], default="threads")
+    capsys.readouterr()  # the choice itself
     first.answer("processes")
     set_by_reader(first, "processes")
     first.answer("processes")
@@ -47,10 +50,18 @@ def test_a_choice_is_answered_in_its_words(capsys: pytest.CaptureFixture) -> Non
     assert first.options == ("threads", "processes")
 
 
-def test_the_slider_stands_exactly_where_it_says(times: Guess) -> None:
-    slider = times.children[-1]
-    steps = (slider.value - slider.min) / slider.step
-    assert steps == round(steps), "or the page shows another number than the kernel has"
+@given(st.integers(0, 8), st.integers(1, 400), st.floats(0, 1))
+def test_the_slider_stands_where_it_says_and_reaches_both_ends(
+    low: int, more: int, share: float
+) -> None:
+    """Else the page shows another number than the kernel has."""
+    low, high = low / 4, low / 4 + more / 4
+    default = low + round(share * more) / 4
+    slider = number("How many?", low, high, default).children[-1]
+    for place in (slider.value, slider.max):
+        steps = (place - slider.min) / slider.step
+        assert steps == pytest.approx(round(steps))
+    assert slider.value == default
 
 
 def test_a_logarithmic_guess_reaches_both_ends() -> None:

@@ -1,0 +1,160 @@
+"""A real JupyterLab and a real browser, for the tests and benchmarks that need them."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+from lessons import FOLDER, LESSONS, code_cells, read
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# What the page knows of the notebook that it shows, also of cells out of sight.
+STATE = """() => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  const cells = Array.from(panel.content.model.cells).map(cell => cell.toJSON());
+  const code = cells.filter(cell => cell.cell_type === "code");
+  return {
+    idle: panel.sessionContext.session?.kernel?.status === "idle",
+    run: code.filter(cell => cell.execution_count !== null).length,
+    errors: code.flatMap(cell => cell.outputs)
+      .filter(output => output.output_type === "error").map(error => error.evalue),
+    said: code.flatMap(cell => cell.outputs).map(output => output.text ?? "").flat()
+      .join(""),
+    pictures: code.flatMap(cell => cell.outputs)
+      .filter(output => output.data && "image/png" in output.data).length,
+  };
+}"""
+# Shows the cell of that id at the top of the page, and makes it the active one.
+SHOW_CELL = """id => {
+  const content = window.jupyterapp.shell.currentWidget.content;
+  const index = Array.from(content.model.cells).findIndex(cell => cell.id === id);
+  content.activeCellIndex = index;
+  return content.scrollToItem(index, "start").then(() => index);
+}"""
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve the lessons, without outputs, from folder; yield JupyterLab's address."""
+    shutil.copytree(FOLDER / "recorded", folder / "recorded")
+    for path in LESSONS:
+        lesson = read(path)
+        for cell in code_cells(lesson):
+            cell.outputs, cell.execution_count = [], None
+        nbformat.write(lesson, folder / path.name)
+    port = _free_port()
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *("--expose-app-in-browser", "--ServerApp.ip=127.0.0.1"),
+        *(f"--ServerApp.port={port}", "--IdentityProvider.token="),
+        *(f"--ServerApp.root_dir={folder}", "--ServerApp.log_level=ERROR"),
+    ]
+    # As a reader starts it: not under pytest, where kernels behave otherwise.
+    variables = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    server = subprocess.Popen(command, env=variables)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api", server)
+        yield f"http://127.0.0.1:{port}/lab"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_for(address: str, server: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5)
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+    raise RuntimeError("JupyterLab did not start")
+
+
+def browser() -> str | None:
+    """Return the path of a Chromium, or None where there is none."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def browsing(program: str) -> Iterator["Page"]:
+    """Start the browser; yield a page."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=program, args=FLAGS)
+        try:
+            yield chromium.new_page(viewport={"width": 1280, "height": 900})
+        finally:
+            chromium.close()
+
+
+def open_notebook(page: "Page", lab: str, name: str) -> None:
+    """Open the notebook of that name, and wait for its kernel."""
+    page.goto(f"{lab}/tree/{name}?reset")
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
+    page.wait_for_function(f"() => ({STATE})().idle", timeout=60_000)
+
+
+def close_notebook(page: "Page") -> None:
+    """End the kernel of the notebook that is open."""
+    page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
+
+def run_all(page: "Page", cells: int) -> dict:
+    """Run all cells, so many of them code; return the page's state at the end."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(
+        f"""() => {{ const state = ({STATE})();
+        return state.idle && (state.run === {cells} || state.errors.length) }}""",
+        timeout=180_000,
+    )
+    return page.evaluate(STATE)
+
+
+def show_cell(page: "Page", cell_id: str) -> "Locator":
+    """Scroll to the cell of that id; return it."""
+    index = page.evaluate(SHOW_CELL, cell_id)
+    assert index >= 0, cell_id
+    cell = page.locator(
+        f'.jp-NotebookPanel:visible [data-windowed-list-index="{index}"]'
+    )
+    cell.first.scroll_into_view_if_needed()
+    return cell.first
+
+
+def wait_for_words(explorer: "Locator", words: str) -> None:
+    """Wait until the explorer's status matches the regular expression."""
+    explorer.page.wait_for_function(
+        """([box, words]) => new RegExp(words, "s").test(
+        box.querySelector("[role=status]").innerText)""",
+        arg=[explorer.element_handle(), words],
+        timeout=60_000,
+    )
