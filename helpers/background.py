@@ -83,24 +83,30 @@ class Background:
     Args:
         heard: called from another thread with the number of a job and, as it comes,
             each of its runs; then with None when the job is done, or with a line that
-            says what failed. Nothing more comes of a job that was stopped or replaced.
+            says what failed. Of a job that was stopped or replaced one more run may
+            come: its number tells.
     """
 
     def __init__(self, heard: Callable[[int, Run | str | None], None]) -> None:
         self._heard = heard
         self._process: subprocess.Popen[bytes] | None = None
         self._number = 0
+        self._job: Job | None = None
         self._lock = threading.Lock()
 
     def ask(self, job: Job) -> int:
-        """Measure job, in place of the one under way if any; return its number."""
+        """Measure job, in place of the one under way if any; return its number.
+
+        Raises:
+            OSError: no process could be started.
+        """
         with self._lock:
-            self._number += 1
+            self._number, self._job = self._number + 1, job
             try:
-                self._send(job)
+                self._send()
             except OSError:  # it was just ending, for want of something to do
                 self._process = None
-                self._send(job)
+                self._send()
             return self._number
 
     def stop(self) -> None:
@@ -111,37 +117,46 @@ class Background:
         if process is not None:
             _end(process)
 
-    def _send(self, job: Job) -> None:
+    def _send(self) -> None:
         if self._process is None or self._process.poll() is not None:
             self._process = _started()
             threading.Thread(
                 target=self._listen, args=[self._process], daemon=True
             ).start()
-        pickle.dump((self._number, job), self._process.stdin)
+        pickle.dump((self._number, self._job), self._process.stdin)
         self._process.stdin.flush()
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        number, answer = self._number, None
+        ended = 0  # the last job that was heard to its end
         while True:
             try:
                 number, answer = pickle.load(process.stdout)
             except (EOFError, pickle.UnpicklingError):
                 break
+            if not isinstance(answer, Run):
+                ended = number
             if number == self._number:
                 self._heard(number, answer)
+        gave_up_waiting = process.wait() == 0
         with self._lock:
-            expected = process is not self._process
-            if not expected:
-                self._process, number = None, self._number
-        if not expected and isinstance(answer, Run):
-            self._heard(number, "the process that measures has died")
+            if process is not self._process:  # it was stopped
+                return
+            self._process, number = None, self._number
+            if ended == number:
+                return
+            if gave_up_waiting:  # just as it was asked for this
+                with suppress(OSError):
+                    self._send()
+                    return
+        self._heard(number, "the process that measures has died")
 
 
 def _started() -> subprocess.Popen[bytes]:
     """Start the process that measures, where an interrupt of the kernel misses it."""
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        apart = {"creationflags": flags}
     # By -c: with a file of it, workers that start fresh would import that file.
     return subprocess.Popen(
         [sys.executable, "-c", "from helpers.background import serve; serve()"],
@@ -157,17 +172,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     family = _family(process.pid)
     if sys.platform == "win32":
         for member in family:
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.Error):
                 member.terminate()
     else:
-        with suppress(ProcessLookupError):
+        with suppress(OSError):
             os.killpg(process.pid, signal.SIGTERM)
     # Those that clean up after pools don't listen: they end when the others have gone.
     deadline = time.monotonic() + GRACE
     while (left := list(filter(_runs, family))) and time.monotonic() < deadline:
         time.sleep(0.005)
     for member in left:
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):
             member.kill()
     process.wait()
     process.stdin.close()
@@ -177,14 +192,14 @@ def _family(pid: int) -> list[psutil.Process]:
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return []
 
 
 def _runs(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return False
 
 
@@ -202,6 +217,8 @@ def serve() -> None:
             number, job = asked.get(timeout=PATIENCE)
         except queue.Empty:
             return
+        while asked.qsize():  # only the last of several counts
+            number, job = asked.get()
         for answer in _answers(job, asked):
             pickle.dump((number, answer), answers)
             answers.flush()

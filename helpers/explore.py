@@ -11,6 +11,7 @@ import itertools
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,20 @@ from helpers.measure import Run, best_of, by_workers, load, save
 SAVED = Path("saved_runs")
 # How long after a cell an explorer waits for the next one before it measures again.
 PAUSE = 0.3
+# So many pictures of the same runs are kept, of a tenth of a megabyte each.
+MOST_PICTURES = 30
+# The runs of so many settings are kept: those of many tiny tasks take 7 MB each.
+MOST_JOBS = 40
 # A visible focus, and pictures that grow with the page but never out of it.
 STYLE = """<style>
 .explorer :focus-visible { outline: 3px solid #0072B2; outline-offset: 2px; }
 .explorer img { width: 740px; max-width: 100%; background: white; }
 .explorer p { line-height: 1.4; max-width: 740px; }
 </style>"""
+
+# In what a run notes of its making: the file it was loaded from, or its name. Runs from
+# two files are never mixed: the same way may have had other work there.
+SOURCE = "source"
 
 # A PNG, and the sentence that says the same.
 Picture = tuple[bytes, str]
@@ -112,12 +121,14 @@ class Explorer(widgets.VBox):
             ]
         )
         self.add_class("explorer")
+        with _lock:  # one whose cell is run again has no Stop any more
+            if _active and _active._name == name:
+                _active.stop()
         for control in controls.values():
             control.observe(self._moved, "value")
         self._show(self._shown)
-        first = (
-            "Drawn from the cell above" if self._shown.runs else "Nothing measured yet"
-        )
+        drawn = "Drawn from a run of this lesson"
+        first = drawn if self._shown.runs else "Nothing measured yet"
         self._say(f"{first}. Move a control, or press Run.")
         _watch_cells()
 
@@ -157,7 +168,9 @@ class Explorer(widgets.VBox):
         """End the measuring, and every process that takes part, within a second."""
         with _lock:
             if self._end():
-                self._say("Stopped. What is drawn was measured before.")
+                drawn = self.picture.value and " What is drawn was measured before."
+                self._say(f"Stopped.{drawn}")
+            self._background.stop()  # it waits for more to do, too
 
     def save(self) -> None:
         """Write the runs that are drawn to a new file, in the folder of saved runs."""
@@ -166,12 +179,16 @@ class Explorer(widgets.VBox):
             if not runs:
                 self._say("There is no run to save yet.")
                 return
-            SAVED.mkdir(exist_ok=True)
             numbers = itertools.count(1)
             while (path := SAVED / f"{self._name}_{next(numbers)}.json").exists():
                 pass
-            save(path, runs)
-            self._say(f"Saved as {path.as_posix()}.")
+            try:
+                SAVED.mkdir(exist_ok=True)
+                save(path, _from(runs, None))
+            except OSError as error:
+                self._say(f"Not saved: {error.strerror}")
+            else:
+                self._say(f"Saved as {path.as_posix()}.")
 
     def load(self, *paths: str | Path) -> None:
         """Draw the runs in these files; a line tells of each that can't be read."""
@@ -184,16 +201,13 @@ class Explorer(widgets.VBox):
             except OSError as error:
                 said.append(f"{path.name}: {error.strerror}")
             else:
-                found += runs
+                found += _from(runs, path.name)
                 said.append(f"{path.name}: {_origin(runs)}")
         with _lock:
             if found:
                 self._end()
-                try:
-                    self._show(Kept(found))
-                except Exception as error:  # whatever somebody's runs lack
-                    said.append(f"These runs can't be drawn here: {error}")
-            self._say(*said)
+                said.append(self._why_not_drawn(Kept(found)))
+            self._say(*filter(None, said))
 
     def _uploaded(self, change: Any) -> None:
         if not self._load.value:
@@ -231,10 +245,20 @@ class Explorer(widgets.VBox):
         if self._job and self._job.tasks * self._job.seconds > 0.5:
             self._end()
         _active, self._job, self._put_off = self, job, False
+        self._kept.pop(job, None)
         self._kept[job] = Kept()
+        if len(self._kept) > MOST_JOBS:
+            del self._kept[next(iter(self._kept))]  # the oldest
         self.progress.max, self.progress.value = job.rounds * len(job.ways), 0
+        if _cell_runs:
+            self._put_off_for_cell()
+            return
         self._say("Measuring …")
-        self._number = self._background.ask(job)
+        try:
+            self._number = self._background.ask(job)
+        except OSError as error:
+            self._job = None
+            self._say(f"No process to measure in could be started: {error}")
 
     def _end(self) -> bool:
         """End the job under way; return whether there was one."""
@@ -253,8 +277,9 @@ class Explorer(widgets.VBox):
                 kept = self._kept[job]
                 kept.runs.append(answer)
                 self.progress.value = len(kept.runs)
-                if len(kept.runs) % len(job.ways) == 0:
-                    self._show(kept)
+                # After the first turn and the last: drawing takes a core from a round.
+                if len(kept.runs) in (len(job.ways), self.progress.max):
+                    self._show_or_say(kept)
                 return
             self._job = None
             if answer:
@@ -273,9 +298,24 @@ class Explorer(widgets.VBox):
             if self._job and self._put_off and not _cell_runs:
                 self._measure(self._job)
 
+    def _show_or_say(self, kept: Kept) -> None:
+        if why := self._why_not_drawn(kept):
+            self._end()
+            self._say(why)
+
+    def _why_not_drawn(self, kept: Kept) -> str:
+        """Show what was measured; return why not, if somebody's runs lack something."""
+        try:
+            self._show(kept)
+        except Exception as error:
+            return f"These runs can't be drawn here: {error}"
+        return ""
+
     def _show(self, kept: Kept) -> None:
         key = (len(kept.runs), *self.settings.values())
         if kept.runs and key not in kept.pictures:
+            if len(kept.pictures) >= MOST_PICTURES:
+                kept.pictures.clear()
             pictures = self._draw(kept.best(), **self.settings)
             kept.pictures[key] = "".join(map(_as_html, pictures))
         self.picture.value = kept.pictures.get(key, "")
@@ -312,6 +352,15 @@ def _origin(runs: list[Run]) -> str:
     )
 
 
+def _from(runs: Iterable[Run], source: str | None) -> list[Run]:
+    """Return runs with the file or the name they are from, or without it."""
+    tag = {SOURCE: source} if source else {}
+    return [
+        replace(run, made={k: v for k, v in run.made.items() if k != SOURCE} | tag)
+        for run in runs
+    ]
+
+
 def _named(runs: Iterable[Run]) -> dict[str, Run]:
     """Return runs by strategy, with what tells them apart where it is the same."""
     named: dict[str, Run] = {}
@@ -320,7 +369,7 @@ def _named(runs: Iterable[Run]) -> dict[str, Run]:
         if name in named and named[name].workers != run.workers:
             name += f", {run.workers} workers"
         elif name in named:
-            name += f", Python {run.made.get('python', '?')}"
+            name += f", {run.made.get(SOURCE, '?')}"
         while name in named:
             name += ", again"
         named[name] = run
@@ -336,7 +385,8 @@ def _sweeps(runs: Iterable[Run]) -> dict[str, dict[int, Run]]:
     for together in machines.values():
         for way in dict.fromkeys(run.strategy for run in together):
             if way != "serial":
-                name = f"{way} ({_origin(together)})" if way in found else way
+                source = together[0].made.get(SOURCE, "?")
+                name = f"{way} ({source})" if way in found else way
                 mine = [run for run in together if run.strategy in (way, "serial")]
                 found[name] = by_workers(mine)
     return found
@@ -441,11 +491,11 @@ def pools(runs: Mapping[str, Run] | None = None) -> Explorer:
         "strategy": _list("strategy", [both, *names]),
         "workers": _slider("workers", 2, 1, 8),
         "size": _steps(
-            "one task takes", {f"{ms} ms": ms for ms in (1, 5, 20, 50, 100)}, 20
+            "one task takes", {f"{ms} ms": ms for ms in (0.01, 0.1, 1, 5, 20, 100)}, 20
         ),
     }
 
-    def plan(workload: str, strategy: str, workers: int, size: int) -> Job:
+    def plan(workload: str, strategy: str, workers: int, size: float) -> Job:
         ways = [(name, workers) for name in strategy.split(" and ")]
         return Job(workload, 16, size / 1e3, (("serial", 1), *ways))
 
@@ -519,7 +569,7 @@ def speedup(
     drawn: dict[tuple, figures.SpeedupWithGuess] = {}
 
     def draw(runs: list[Run], serial: float, **settings: Any) -> list[Picture]:
-        key = tuple((run.strategy, run.began, len(run.rounds)) for run in runs)
+        key = tuple((run.strategy, run.workers, run.began, run.wall) for run in runs)
         if key not in drawn:
             drawn.clear()
             found = _sweeps(runs)
@@ -527,5 +577,9 @@ def speedup(
             drawn[key] = figures.SpeedupWithGuess(found, ceiling, law)
         return [drawn[key].at(serial)]
 
-    found = [run for runs in (sweeps or {}).values() for run in runs.values()]
+    found = [
+        run
+        for name, runs in (sweeps or {}).items()
+        for run in _from(runs.values(), name)
+    ]
     return Explorer("speedup", controls, plan, draw, found)

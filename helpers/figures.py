@@ -48,7 +48,7 @@ STYLE = {"labelsize": 10, "length": 0}
 
 def look(strategy: str) -> tuple[str, str, str]:
     """Return (colour, marker, line style) of a strategy's role."""
-    return LOOKS.get(strategy.split()[0], LOOKS["serial"])
+    return LOOKS.get(strategy.replace(",", " ").split()[0], LOOKS["serial"])
 
 
 def png(figure: Figure, sentence: str) -> bytes:
@@ -206,7 +206,7 @@ def race_bars(
 
 
 def _race_title(runs: Mapping[str, Run], fastest: str) -> str:
-    if "serial" not in runs:
+    if sum(run.strategy == "serial" for run in runs.values()) != 1:
         return f"Fastest here: {fastest}"
     if fastest == "serial":
         return "Nothing beat the serial loop"
@@ -649,10 +649,12 @@ def batches(runs: Mapping[str, Run], first: float | None = None) -> Drawn:
         runs: the best run of each way, by name, "serial" among it.
         first: how much of the time is drawn, in seconds; all of it if None.
     """
-    sent = {name: run for name, run in runs.items() if name != "serial"}
+    sent = {name: run for name, run in runs.items() if run.strategy != "serial"}
     rows = [len(run.by_worker) for run in sent.values()]
     figure = _figure(0.45 * len(runs) + 0.5 * sum(rows) + 0.6 * len(sent) + 1.1)
-    panels = figure.subplots(1 + len(sent), 1, height_ratios=[1 + len(runs), *rows])
+    heights = [1 + len(runs), *rows]
+    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)
+    panels = list(panels[:, 0])
     for row, (name, run) in enumerate(runs.items()):
         each = [1e6 * again.wall / len(run.spans) for again in run.rounds]
         colour, marker, _ = look(name)
@@ -688,7 +690,7 @@ def _length(batch: Sequence[Span]) -> float:
 
 def _batches_sentence(name: str, run: Run) -> str:
     each = f"{1e6 * run.wall / len(run.spans):.3g} µs a task"
-    if name == "serial":
+    if run.strategy == "serial":
         return f"{_capital(name)}: {each}."
     return f"{_capital(name)}: {each}, {_in_batches(run)}."
 

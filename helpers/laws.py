@@ -243,7 +243,13 @@ def _fitted(
     def model(workers: NDArray, loop: float, *found: float) -> NDArray:
         return loop - np.log(LAWS[law](workers, *found))
 
-    noise = _noise([runs[count] for count in runs if count in (0, 1, *counts)])
+    noise = _noise(
+        [
+            run
+            for count, run in runs.items()
+            if count in (0, 1, *counts) and len(run.rounds) >= ROUNDS
+        ]
+    )
     best, covariance = curve_fit(
         model,
         workers,
@@ -251,14 +257,15 @@ def _fitted(
         p0=[walls[0], *[0.01] * len(unknowns)],
         sigma=np.full(len(walls), noise),
         absolute_sigma=True,
-        bounds=([-np.inf, *[0] * len(unknowns)], [np.inf, *[1] * len(unknowns)]),
+        bounds=(
+            [-np.inf, *[0] * len(unknowns)],
+            [np.inf, 1, *[np.inf] * (len(unknowns) - 1)],
+        ),
     )
     # Points further from the law than their noise explains: the law is not all there
     # is, so its values are less certain (as the Particle Data Group scales errors).
-    surplus = len(walls) - len(best)
-    if surplus:
-        misses = np.sum(((walls - model(workers, *best)) / noise) ** 2)
-        covariance = covariance * max(1, misses / surplus)
+    misses = np.sum(((walls - model(workers, *best)) / noise) ** 2)
+    covariance = covariance * max(1, misses / max(1, len(walls) - len(best)))
     values = dict(zip(unknowns, map(float, best[1:])))
     errors = dict(zip(unknowns, map(float, np.sqrt(np.diag(covariance))[1:])))
     sentence = _found(law, values, errors, counts)
@@ -285,22 +292,24 @@ def _noise(runs: list[Run]) -> float:
 def _found(
     law: str, values: dict[str, float], errors: dict[str, float], counts: list[int]
 ) -> str:
-    def percent(name: str, digits: int) -> str:
-        return f"{100 * values[name]:.{digits}f} ± {100 * errors[name]:.{digits}f} %"
+    def percent(name: str) -> str:
+        value, error = 100 * values[name], 100 * errors[name]
+        digits = 1 if error >= 0.1 else 2
+        return f"{value:.{digits}f} ± {max(error, 0.01):.{digits}f} %"
 
-    found = f"a serial part of {percent('serial', 1)}"
+    found = f"a serial part of {percent('serial')}"
     if "cost" in values:
-        cost = percent("cost", 2)
+        cost = percent("cost")
         found += f" and a cost of {cost} of the loop for each further worker"
     return f"Fitted to {_listed(counts)} workers, {law} finds {found}."
 
 
 def _too_few(law: str, needed: int, counts: list[int]) -> str:
     wanted = "one count" if needed == 1 else f"{needed} counts"
-    there = _listed(counts) if counts else "none"
+    there = f"only {_listed(counts)} will do" if counts else "there is none"
     return (
         f"Too few points for {law}: it takes {wanted} of 2 or more workers, with a "
-        f"core for each and {ROUNDS} rounds. Such counts here: {there}."
+        f"core for each and {ROUNDS} rounds. Here {there}."
     )
 
 

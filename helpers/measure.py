@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import statistics
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ from helpers.workloads import nap
 FORMAT = 1
 # Two rounds that differ by more than this leave it open which time is the real one.
 SETTLED = 0.1
+# Seconds of CPU time that are told from none: on Windows its clock ticks every 16 ms.
+TICK = 0.1 if sys.platform == "win32" else 0.0
 # Tasks of one batch follow each other within so many seconds; a way to a worker and
 # back takes at least twice as long (measured: 0.1 ms and more, against 0.01 ms).
 TOGETHER = 5e-5
@@ -173,7 +176,10 @@ def load(path: str | Path) -> list[Run]:
             raise ValueError("it holds no runs")
     except json.JSONDecodeError as error:
         raise ValueError(f"{path.name}: this is not JSON ({error})") from None
-    except (AttributeError, KeyError, TypeError, RecursionError) as error:
+    except (
+        *(AttributeError, KeyError, TypeError),
+        *(OverflowError, RecursionError),
+    ) as error:
         raise ValueError(f"{path.name}: this is no saved run ({error})") from None
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
@@ -184,8 +190,17 @@ def by_workers(runs: Iterable[Run]) -> dict[int, Run]:
     """Return runs as `sweep` does: by their number of workers, the plain loop's at 0.
 
     So what `save` wrote of a sweep can be drawn again: `by_workers(load(path))`.
+
+    Raises:
+        ValueError: there are two runs with the same number of workers.
     """
-    return {0 if run.strategy == "serial" else run.workers: run for run in runs}
+    found: dict[int, Run] = {}
+    for run in runs:
+        count = 0 if run.strategy == "serial" else run.workers
+        if count in found:
+            raise ValueError(f"this is not one sweep: two runs with {count} workers")
+        found[count] = run
+    return found
 
 
 def _fields(run: Run) -> dict[str, Any]:
@@ -231,8 +246,8 @@ def _check(loaded: Run) -> None:
             raise ValueError(f"its {name} can't be right")
     if not (loaded.wall > 0 and loaded.workers > 0):
         raise ValueError("its wall time or its number of workers can't be right")
-    if not loaded.spans:
-        raise ValueError("it has no spans")
+    if not (loaded.spans and loaded.rounds):
+        raise ValueError("it has no spans, or no rounds")
 
 
 def recorded(folder: str | Path) -> dict[str, Run]:
@@ -396,7 +411,7 @@ def calibrate(function: Callable[[int], Any], seconds: float) -> int:
         ValueError: function keeps no core busier for a larger n; it sleeps, say.
     """
     n, patience = 1, perf_counter() + 10 * seconds + 1
-    while (spent := _cpu_time(function, n)) < min(seconds, 0.1):
+    while (spent := _cpu_time(function, n)) < max(min(seconds, 0.1), TICK):
         n *= 2
         if n > 2**40 or perf_counter() > patience:
             raise ValueError(f"{name_of(function)} keeps no core busier for a larger n")

@@ -145,6 +145,8 @@ def _step(low: float, high: float, default: float) -> float:
 
 def _rounded(value: float) -> str:
     """Return value with two digits or so: 0.0012, 0.98, 2.0, 13, 240."""
+    if not math.isfinite(value):
+        return "unknown"
     if abs(value) >= 10 or value == int(value):
         return f"{value:.0f}"
     if abs(value) < 0.1:

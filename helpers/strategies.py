@@ -190,9 +190,13 @@ def _end_now(pool: Executor, error: BaseException) -> None:
     interrupted = not isinstance(error, Exception)
     for worker in workers:
         worker.terminate()
-    pool.shutdown(wait=bool(workers) or not interrupted, cancel_futures=True)
     for worker in workers:
         worker.join(1)
+    if workers and pool._result_queue is not None:
+        # A worker that ended in the middle of a result has left the pool's own thread
+        # waiting for the rest; nobody can write it once this end is closed too.
+        pool._result_queue._writer.close()
+    pool.shutdown(wait=bool(workers) or not interrupted, cancel_futures=True)
 
 
 @contextmanager

@@ -77,7 +77,10 @@ def serving(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/lab"
     finally:
         server.terminate()
-        server.wait(30)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
 
 
 def _free_port() -> int:

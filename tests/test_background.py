@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 from conftest import PARALLEL, until
 
 from helpers.background import WORKLOADS, Background, Job
+from helpers.machine import coarse_clock, gil_off
 from helpers.measure import Run
 
 BOTH = (("serial", 1), ("threads", 2))
@@ -45,11 +47,14 @@ def listener() -> Iterator[Listener]:
 
 def descendants() -> list[psutil.Process]:
     """Return all processes below this one that run, whoever started them."""
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    ]
+    return list(filter(alive, psutil.Process().children(recursive=True)))
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
@@ -67,11 +72,13 @@ def test_the_switch_interval_is_set_there_and_not_here(listener: Listener) -> No
     listener.background.ask(Job("count and watch", 2, 0.3, ways, 1, interval=0.05))
     (run,), _ = listener.until_end()
     assert sys.getswitchinterval() == before
-    assert len(run.spans) == 2
+    if gil_off() or coarse_clock() or run.cores_free < 1.8:
+        pytest.skip("turns can't be told apart here")
+    assert 0.025 < run.switch_interval < 0.1
 
 
 def test_a_new_job_takes_the_place_of_the_old_one(listener: Listener) -> None:
-    old = listener.background.ask(Job("sleep", 2, 0.1, (("serial", 1),), rounds=100))
+    old = listener.background.ask(Job("sleep", 2, 0.1, (("serial", 1),), rounds=1000))
     assert listener.next()[0] == old
     new = listener.background.ask(Job("sleep", 2, 0.01, BOTH, rounds=1))
     while (number := listener.next()[0]) == old:
@@ -91,11 +98,11 @@ def test_stop_ends_every_process_within_a_second(
     listener.background.ask(Job("count", 4, 5.0, ((strategy, 2),)))
     workers = 0 if strategy in ("serial", "threads", "joblib threading") else 2
     assert until(lambda: len(descendants()) >= len(before) + 1 + workers)
+    family = [process for process in descendants() if process.pid not in before]
     began = time.monotonic()
     listener.background.stop()
     assert time.monotonic() - began < 1
-    left = [process for process in descendants() if process.pid not in before]
-    assert not left
+    assert not list(filter(alive, family))
     listener.background.ask(Job("sleep", 2, 0.01, ((strategy, 2),), rounds=1))
     assert listener.until_end()[1] is None, "after a stop it can measure again"
 
@@ -112,10 +119,23 @@ def test_a_process_that_was_killed_is_noticed(listener: Listener) -> None:
     listener.next()
     for process in descendants():
         if process.pid not in before:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
     assert "died" in listener.until_end()[1]
     listener.background.ask(Job("sleep", 1, 0.01, BOTH, rounds=1))
     assert len(listener.until_end()[0]) == 2
+
+
+def test_a_process_that_dies_before_its_first_run_is_noticed(
+    listener: Listener,
+) -> None:
+    before = {process.pid for process in descendants()}
+    listener.background.ask(Job("sleep", 1, 5.0, (("serial", 1),)))
+    assert until(lambda: {process.pid for process in descendants()} - before)
+    for process in descendants():
+        if process.pid not in before:
+            process.kill()
+    assert listener.until_end() == ([], "the process that measures has died")
 
 
 ASKER = """
@@ -139,10 +159,4 @@ def test_it_ends_with_the_process_that_asked() -> None:
     os.kill(asker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     asker.communicate()
 
-    def gone(process: psutil.Process) -> bool:
-        try:
-            return process.status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return True
-
-    assert until(lambda: all(map(gone, family)))
+    assert until(lambda: not any(map(alive, family)))

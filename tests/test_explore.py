@@ -12,7 +12,7 @@ import psutil
 import pytest
 from conftest import until
 from jupyter_client.manager import start_new_kernel
-from test_background import descendants
+from test_background import alive, descendants
 
 from helpers import explore
 from helpers.explore import Explorer
@@ -74,7 +74,7 @@ def test_it_draws_the_runs_of_the_plain_call_before_anything_is_measured(
     for name, runs in first.items():
         explorer = explored(name, *runs)
         assert pictures(explorer) and not explorer.measuring
-        assert "cell above" in explorer.status.value
+        assert "of this lesson" in explorer.status.value
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
@@ -135,9 +135,10 @@ def test_stop_and_go_on(explored: Callable) -> None:
     explorer = explored("pools")
     explorer.controls["size"].value = 100
     assert until(lambda: explorer.progress.value, seconds=60)
+    family = [process for process in descendants() if process.pid not in before]
     explorer.stop()
     assert not explorer.measuring and "Stopped" in explorer.status.value
-    assert not [p for p in descendants() if p.pid not in before]
+    assert family and not list(filter(alive, family))
     explorer.controls["size"].value = 1
     assert "Measured" in settled(explorer).status.value
     explorer.stop()
@@ -198,7 +199,18 @@ def test_runs_of_two_machines_are_not_mixed(explored: Callable, tmp_path: Path) 
         each["made"]["python"] = "3.99.0"
     (tmp_path / "theirs.json").write_text(json.dumps(theirs))
     explorer.load(mine, tmp_path / "theirs.json")
-    assert "3.99.0" in explorer.picture.value
+    assert "threads, theirs.json" in explorer.picture.value.lower()
+    assert "Python 3.99.0" in explorer.status.value
+
+
+def test_runs_of_other_work_are_not_mixed(explored: Callable, tmp_path: Path) -> None:
+    for name, seconds in (("short", 0.002), ("long", 0.05)):
+        ways = {"serial": 1, "threads": 2}
+        save(tmp_path / name, race(nap, [seconds] * 4, ways, 1, 0).values())
+    explorer = explored("pools")
+    explorer.load(tmp_path / "short", tmp_path / "long")
+    words = explorer.picture.value
+    assert "Threads, long:" in words and "Serial, long:" in words
 
 
 def test_any_saved_run_can_be_loaded_anywhere_or_a_line_says_why_not(
@@ -234,10 +246,11 @@ def test_a_monkey_finds_no_stuck_state(explored: Callable) -> None:
         else:
             control.value = chance.randint(control.min, control.max)
         time.sleep(chance.choice([0, 0, 0.01, 0.05, 0.3]))
+    family = [process for process in descendants() if process.pid not in before]
     for explorer in explorers:
         explorer.stop()
         assert not explorer.measuring
-    assert not [p for p in descendants() if p.pid not in before]
+    assert not list(filter(alive, family))
     gil = explorers[0]
     gil.controls["kind"].value, gil.controls["workers"].value = "processes", 3
     gil.run()
@@ -294,10 +307,3 @@ def test_a_cell_and_an_explorer_leave_each_other_alone_and_a_restart_ends_all() 
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-
-
-def alive(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
