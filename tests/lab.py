@@ -71,6 +71,9 @@ def serving(folder: Path) -> Iterator[str]:
     ]
     # As a reader starts it: not under pytest, where kernels behave otherwise.
     variables = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    # The settings of whoever runs the tests neither matter nor change.
+    for kind in ("SETTINGS", "WORKSPACES"):
+        variables[f"JUPYTERLAB_{kind}_DIR"] = str(folder / f".{kind.lower()}")
     server = subprocess.Popen(command, env=variables)
     try:
         _wait_for(f"http://127.0.0.1:{port}/api", server)
