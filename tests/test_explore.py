@@ -119,7 +119,7 @@ def test_the_serial_slider_draws_without_measuring(explored: Callable) -> None:
     before = pictures(settled(explorer))
     explorer.controls["serial"].value = 0.4
     assert not explorer.measuring and pictures(explorer) != before
-    assert "0.4" in explorer.picture.value or "40" in explorer.picture.value
+    assert "With a serial part of 40 %" in explorer.picture.value
 
 
 def test_the_last_of_several_moves_counts(explored: Callable) -> None:
