@@ -32,9 +32,10 @@ import joblib
 
 from helpers.figures import timeline
 from helpers.machine import gil_enabled
-from helpers.measure import Run
-from helpers.travel import begin_quietly, name_of
-from helpers.watched import Call, Watched, item_of, worker
+from helpers.probe import Call, Probe, item_of, worker
+from helpers.runs import Run
+from helpers.travel import name_of
+from helpers.workers import begin_quietly
 
 # An answer that takes longer is stopped, in seconds.
 LIMIT = 30.0
@@ -199,7 +200,7 @@ Steering = Generator[None, None, None]
 def attempt(
     answer: Callable[..., Any],
     *arguments: Any,
-    steer: Callable[[Watched, list[Started]], Steering] | None = None,
+    steer: Callable[[Probe, list[Started]], Steering] | None = None,
 ) -> Attempt:
     """Call answer(*arguments) once, in a thread of its own, and watch its workers.
 
@@ -214,7 +215,7 @@ def attempt(
             it is clear that they will not.
     """
     tried = Attempt(name_of(answer))
-    watched = [each for each in arguments if isinstance(each, Watched)]
+    watched = [each for each in arguments if isinstance(each, Probe)]
 
     def call() -> None:
         tried.caller = worker()
@@ -294,7 +295,7 @@ def _ended(processes: Iterable[Any]) -> bool:
     return alive
 
 
-def meeting(watched: Watched, pools: list[Started]) -> Steering:
+def meeting(watched: Probe, pools: list[Started]) -> Steering:
     """Wait until as many calls are at the gate as should meet, or no more can come."""
     seen, since = None, perf_counter()
     while len(here := watched.waiting()) < watched.meet:
@@ -309,7 +310,7 @@ def meeting(watched: Watched, pools: list[Started]) -> Steering:
         yield
 
 
-def _meet(watched: Watched, pools: list[Started]) -> Steering:
+def _meet(watched: Probe, pools: list[Started]) -> Steering:
     yield from meeting(watched, pools)
     watched.release()
 
@@ -509,7 +510,7 @@ def judged_error(tried: Attempt) -> Line:
         return Line(False, "One task raised an error, and your function never returned")
     error = tried.error
     while error is not None:
-        if Watched.FAILED in str(error):
+        if Probe.FAILED in str(error):
             return Line(True, "An error in a task comes out of your function")
         error = error.__cause__ or error.__context__
     return Line(False, "One task raised an error, and your function hid it")

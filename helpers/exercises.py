@@ -35,11 +35,12 @@ from helpers.check import (
     judged_results,
     meeting,
 )
+from helpers.claims import fewer_cores_than
 from helpers.figures import gains
 from helpers.laws import amdahl, karp_flatt
-from helpers.machine import fewer_cores_than
-from helpers.measure import Run, calibrate, race
-from helpers.watched import Watched, item_of
+from helpers.measure import calibrate, race
+from helpers.probe import Probe, item_of
+from helpers.runs import Run
 from helpers.workloads import (
     count_primes,
     count_tokens,
@@ -78,7 +79,7 @@ class Loop(Exercise):
     def judge(self, answer: Answer, **more: Any) -> Iterator[Line]:
         items = self.drawn()
         meet = self.meet or len(items)
-        tried = self.tried(answer, Watched(self.task, meet), items)
+        tried = self.tried(answer, Probe(self.task, meet), items)
         (calls,) = tried.calls
         if tried.failure:
             yield Line(False, tried.failure)
@@ -93,13 +94,13 @@ class Loop(Exercise):
             yield from judged_processes(tried, calls)
         yield from self.judge_more(tried)
         again = self.drawn()
-        failed = self.tried(answer, Watched(self.task, fails=again[-1]), again)
+        failed = self.tried(answer, Probe(self.task, fails=again[-1]), again)
         yield from judged_closing(tried, failed)
         yield from self.judge_failed(failed, **more)
         if not wrong:
             yield judged_error(failed)
 
-    def tried(self, answer: Answer, watched: Watched, items: list[Any]) -> Attempt:
+    def tried(self, answer: Answer, watched: Probe, items: list[Any]) -> Attempt:
         return attempt(answer, watched, *self.setting, items)
 
     def judge_more(self, tried: Attempt) -> Iterator[Line]:
@@ -111,7 +112,7 @@ class Loop(Exercise):
         yield from ()
 
     def try_out(self, answer: Answer) -> Attempt:
-        return self.tried(answer, Watched(self.task, pause=0.05), self.drawn())
+        return self.tried(answer, Probe(self.task, pause=0.05), self.drawn())
 
 
 class WaitTogether(Loop):
@@ -142,7 +143,7 @@ class WaitTogether(Loop):
         return [round(random.uniform(0.01, 0.03), 6) for _ in range(5)]
 
     def try_out(self, answer: Answer) -> Attempt:
-        return self.tried(answer, Watched(nap), [0.3, 0.1, 0.2, 0.4, 0.2])
+        return self.tried(answer, Probe(nap), [0.3, 0.1, 0.2, 0.4, 0.2])
 
 
 class KeepTheCount(Loop):
@@ -184,7 +185,7 @@ class KeepTheCount(Loop):
 
     def try_out(self, answer: Answer) -> Attempt:
         files = library_files()[20:28]
-        tried = self.tried(answer, Watched(count_tokens), files)
+        tried = self.tried(answer, Probe(count_tokens), files)
         if not tried.failure:
             print(f"Your total: {tried.results}. In a loop: {self.expected(files)}")
         return tried
@@ -357,7 +358,7 @@ class AsTheyCome(Loop):
     def drawn(self) -> list[str]:
         return [f"http://{word}.example/" for word in random.sample(WORDS, 5)]
 
-    def tried(self, answer: Answer, watched: Watched, items: list[str]) -> Attempt:
+    def tried(self, answer: Answer, watched: Probe, items: list[str]) -> Attempt:
         self._showing = Showing(items)
         steer = self._showing.steer if watched.meet > 1 else None
         return attempt(answer, watched, items, self._showing.shown.append, steer=steer)
@@ -372,7 +373,7 @@ class AsTheyCome(Loop):
         def show(url: str) -> None:
             print("shown:", url.removeprefix(address))
 
-        return attempt(answer, Watched(fetch), urls, show)
+        return attempt(answer, Probe(fetch), urls, show)
 
 
 class Showing:
@@ -388,7 +389,7 @@ class Showing:
         self.order = [*random.sample(urls[1:], len(urls) - 1), urls[0]]
         self.met = self.early = self.late = self.in_order = False
 
-    def steer(self, fetch: Watched, pools: list[Started]) -> Steering:
+    def steer(self, fetch: Probe, pools: list[Started]) -> Steering:
         yield from meeting(fetch, pools)
         self.met = len(fetch.waiting()) == len(self.urls)
         if self.met:
@@ -543,7 +544,7 @@ class JoblibLoop(Loop):
 
     def try_out(self, answer: Answer) -> Attempt:
         _wake_joblib()
-        return self.tried(answer, Watched(count_tokens), library_files()[:12])
+        return self.tried(answer, Probe(count_tokens), library_files()[:12])
 
 
 class TooManyTrips(Loop):
@@ -581,7 +582,7 @@ class TooManyTrips(Loop):
         began = perf_counter()
         self.expected(numbers)
         print(f"In a plain loop: {1e3 * (perf_counter() - began):.1f} ms")
-        return self.tried(answer, Watched(self.task), numbers)
+        return self.tried(answer, Probe(self.task), numbers)
 
     def judge_failed(self, failed: Attempt, why: str = "?") -> Iterator[Line]:
         (calls,) = failed.calls
@@ -716,7 +717,7 @@ class ShrinkTheSerialPart(Exercise):
     def judge(self, answer: Answer) -> Iterator[Line]:
         sizes = random.sample(range(100, 1000), 6)
         names = [str(size) for size in sizes]
-        load, work = Watched(int, meet=2), Watched(count_primes, meet=2)
+        load, work = Probe(int, meet=2), Probe(count_primes, meet=2)
         tried = attempt(answer, load, work, names)
         if tried.failure:
             yield Line(False, tried.failure)
@@ -731,8 +732,8 @@ class ShrinkTheSerialPart(Exercise):
         if works:
             yield judged_meeting(tried, works, 2)
         yield from judged_processes(tried, works)
-        fails = Watched(int, fails=names[-1])
-        failed = attempt(answer, fails, Watched(count_primes), names)
+        fails = Probe(int, fails=names[-1])
+        failed = attempt(answer, fails, Probe(count_primes), names)
         yield from judged_closing(tried, failed)
         if not wrong:
             yield judged_error(failed)
@@ -740,7 +741,7 @@ class ShrinkTheSerialPart(Exercise):
     def try_out(self, answer: Answer) -> Attempt:
         _wake_joblib()
         names = [str(size) for size in range(20_000, 26_000, 1_000)]
-        return attempt(answer, Watched(int, pause=0.1), Watched(count_primes), names)
+        return attempt(answer, Probe(int, pause=0.1), Probe(count_primes), names)
 
 
 def _wake_joblib() -> None:

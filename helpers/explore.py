@@ -19,11 +19,12 @@ import ipywidgets as widgets
 from IPython import get_ipython
 from matplotlib.figure import Figure
 
-from helpers import figures
-from helpers.background import Background, Job
+from helpers import figures, server
+from helpers.elsewhere import Elsewhere
+from helpers.jobs import Job
 from helpers.laws import fit_amdahl
 from helpers.machine import cores
-from helpers.measure import Run, best_of, by_workers, load, save
+from helpers.runs import Run, best_of, by_workers, load, save
 
 SAVED = Path("saved_runs")
 # How long after a cell an explorer waits for the next one before it measures again.
@@ -100,7 +101,7 @@ class Explorer(widgets.VBox):
     ) -> None:
         self._name, self._plan, self._draw = name, plan, draw
         self.controls = controls
-        self._background = Background(self._heard)
+        self._elsewhere = Elsewhere(self._heard)
         self._kept: dict[Job, Kept] = {}
         self._shown = Kept(runs)
         self._planned = plan(**self.settings)
@@ -170,7 +171,7 @@ class Explorer(widgets.VBox):
             if self._end():
                 drawn = self.picture.value and " What is drawn was measured before."
                 self._say(f"Stopped.{drawn}")
-            self._background.stop()  # it waits for more to do, too
+            self._elsewhere.stop()  # it waits for more to do, too
 
     def save(self) -> None:
         """Write the runs that are drawn to a new file, in the folder of saved runs."""
@@ -255,7 +256,7 @@ class Explorer(widgets.VBox):
             return
         self._say("Measuring …")
         try:
-            self._number = self._background.ask(job)
+            self._number = self._elsewhere.ask(job)
         except OSError as error:
             self._job = None
             self._say(f"No process to measure in could be started: {error}")
@@ -264,7 +265,7 @@ class Explorer(widgets.VBox):
         """End the job under way; return whether there was one."""
         job, self._job, self._put_off = self._job, None, False
         if job:
-            self._background.stop()
+            self._elsewhere.stop()
             self.progress.value = 0
         return job is not None
 
@@ -290,7 +291,7 @@ class Explorer(widgets.VBox):
     def _put_off_for_cell(self) -> None:
         if self._job and not self._put_off:
             self._put_off = True
-            self._background.stop()
+            self._elsewhere.stop()
             self._say("A cell is running. The measuring begins again after it.")
 
     def _take_up_again(self) -> None:
@@ -497,7 +498,9 @@ def pools(runs: Mapping[str, Run] | None = None) -> Explorer:
 
     def plan(workload: str, strategy: str, workers: int, size: float) -> Job:
         ways = [(name, workers) for name in strategy.split(" and ")]
-        return Job(workload, 16, size / 1e3, (("serial", 1), *ways))
+        address = server.start() if workload == "fetch" else ""
+        ways = (("serial", 1), *ways)
+        return Job(workload, 16, size / 1e3, ways, address=address)
 
     def draw(runs: list[Run], **settings: Any) -> list[Picture]:
         parallel = [run for run in runs if run.strategy != "serial"]

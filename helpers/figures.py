@@ -21,7 +21,7 @@ from matplotlib.image import imsave
 
 from helpers.laws import Fit, Point, amdahl, speedups
 from helpers.machine import Cores
-from helpers.measure import Run
+from helpers.runs import Run
 from helpers.trace import Span
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from helpers.measure import Run
+from helpers.runs import Run
 
 Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 

@@ -1,19 +1,14 @@
 """What this machine and this Python really offer."""
 
 import functools
+import math
 import multiprocessing
 import os
 import platform
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
-
-import psutil
-
-if TYPE_CHECKING:
-    from helpers.measure import Run
+from typing import NamedTuple
 
 # What each interpreter of the ceiling runs: count when told to, and print when the
 # counting began and ended. It imports nothing, so that it starts fast anywhere.
@@ -27,11 +22,6 @@ print(start, time.perf_counter(), time.thread_time())
 """
 
 
-# A machine that has less of its cores left, or gives less of them to interpreters that
-# compete for nothing else, is too busy for claims about them.
-FREE, GIVEN = 0.9, 0.8
-
-
 class Cores(NamedTuple):
     """How many cores there are: logical (all of them) and allowed (to this Python)."""
 
@@ -43,12 +33,22 @@ def cores() -> Cores:
     """Return the number of cores, and of those that this Python may use.
 
     `os.cpu_count()` counts them all. joblib knows of the affinity that `taskset` or a
-    batch system sets, and of the quota of a container; the least of them counts.
+    batch system sets, and of the quota of a container; the least of them counts. A
+    Python without joblib knows of the affinity only.
     """
-    import joblib
-
     logical = os.cpu_count() or 1
+    try:
+        import joblib
+    except ImportError:
+        return Cores(logical, min(logical, len(_allowed_cpus() or range(logical))))
     return Cores(logical, max(1, min(logical, joblib.cpu_count())))
+
+
+def _allowed_cpus() -> set[int] | None:
+    """Return the numbers of the cores that this Python may use; None: nobody knows."""
+    if sys.platform in ("darwin", "win32"):
+        return None
+    return os.sched_getaffinity(0)
 
 
 def gil_enabled() -> bool:
@@ -72,13 +72,22 @@ def start_method() -> str:
     return chosen or start_methods()[0]
 
 
-def idle_seconds() -> float:
-    """Return for how long the cores have been idle since the system started, added up.
+def idle_seconds() -> float | None:
+    """Return for how long the allowed cores have been idle, in seconds, added up.
 
-    What a core idles while something runs shows how much of the machine was free.
+    It counts from the start of the system. What a core idles while something runs shows
+    how much of the machine was free. None where nobody counts it: it takes psutil.
     """
-    times = psutil.cpu_times()
-    return times.idle + getattr(times, "iowait", 0.0)
+    try:
+        import psutil
+    except ImportError:
+        return None
+    allowed = _allowed_cpus()
+    return sum(
+        times.idle + getattr(times, "iowait", 0.0)
+        for cpu, times in enumerate(psutil.cpu_times(percpu=True))
+        if allowed is None or cpu in allowed
+    )
 
 
 def facts() -> dict[str, str | int | bool]:
@@ -112,9 +121,12 @@ def describe() -> None:
 
 
 class Ceiling(float):
-    """A speed-up, measured; `cores_free` is how many cores the machine had for it."""
+    """A speed-up, measured; `cores_free` is how many cores the machine had for it.
 
-    cores_free: float
+    That is unknown, nan, where nobody counts idle time.
+    """
+
+    cores_free: float = math.nan
 
 
 def ceiling(
@@ -142,7 +154,7 @@ def ceiling(
         together.append(_count_apart(workers, steps))
     (single, _), (wall, free) = min(alone), min(together)
     measured = Ceiling(workers * single / wall)
-    measured.cores_free = min(free, cores().allowed)
+    measured.cores_free = min(free, cores().allowed)  # nan stays nan
     return measured
 
 
@@ -160,71 +172,28 @@ def _count_apart(workers: int, steps: int) -> tuple[float, float]:
         machine had for them: those that counted, and those that were idle.
     """
     command = [sys.executable, "-I", "-S", "-c", _COUNTER]
+    pipe = subprocess.PIPE
     counters = [
-        subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         for _ in range(workers)
     ]
     try:
-        idle = idle_seconds()
+        before = idle_seconds()
         for counter in counters:
-            counter.stdin.write(f"{steps}\n")
-            counter.stdin.flush()
-        times = [
-            [float(word) for word in counter.stdout.readline().split()]
-            for counter in counters
-        ]
-        idle = idle_seconds() - idle
+            print(steps, file=counter.stdin, flush=True)
+        times = [_told(counter) for counter in counters]
+        after = idle_seconds()
     finally:
         for counter in counters:
             counter.kill()
             counter.communicate()
     starts, ends, busy = zip(*times, strict=True)
     wall = max(ends) - min(starts)
+    idle = math.nan if before is None or after is None else after - before
     return wall, (sum(busy) + idle) / wall
 
 
-def fewer_cores_than(
-    wanted: int, *runs: "Run | Ceiling"
-) -> str | Callable[[], str | None]:
-    """Return why a claim that needs that many cores can't be tested here.
-
-    Args:
-        wanted: how many cores the claim needs.
-        runs: what was measured with them.
-
-    Returns:
-        The reason, where this Python may use fewer cores. Else a function for `claim`
-        to ask if the claim does not hold. It returns a reason only if other programs
-        clearly took too much: while the runs were made, by what they noted, or now,
-        by measuring.
-    """
-    allowed = cores().allowed
-    if allowed < wanted:
-        return "one core" if allowed == 1 else f"{allowed} cores"
-    return functools.partial(_busy, wanted, runs)
-
-
-def _busy(wanted: int, runs: "tuple[Run | Ceiling, ...]") -> str | None:
-    free = min((run.cores_free for run in runs), default=float(wanted))
-    if free < FREE * wanted:
-        return _too_busy(free, wanted)
-    given = ceiling(wanted, seconds=0.2)
-    return _too_busy(given, wanted) if given < GIVEN * wanted else None
-
-
-def _too_busy(given: float, wanted: int) -> str:
-    return f"this machine is giving the lab {given:.1f} of {wanted} cores"
-
-
-def coarse_clock() -> str | None:
-    """Return why turns of a few milliseconds can't be told apart here, or None."""
-    # Windows lets a thread wait for ticks of about 16 ms; see time.get_clock_info.
-    windows = sys.platform == "win32"
-    return "this system's clock ticks too coarsely" if windows else None
-
-
-def gil_off() -> str | None:
-    """Return why a claim about the GIL can't be tested here; None if it can."""
-    return None if gil_enabled() else "this Python runs without its GIL"
+def _told(counter: subprocess.Popen[str]) -> list[float]:
+    """Return the numbers that a counter prints at its end."""
+    assert counter.stdout
+    return [float(word) for word in counter.stdout.readline().split()]

@@ -5,36 +5,24 @@ results of the built-in `map`, in the order of the inputs; all raise the worker'
 exception; and whatever ends them, an interrupt too, they leave no worker behind.
 """
 
-import multiprocessing.pool
+import inspect
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import (
-    BrokenExecutor,
-    Executor,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from math import ceil
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pickle import PicklingError
-from typing import Any
+from typing import Any, Literal, get_args
 
 from helpers.machine import cores, start_methods
-from helpers.travel import (
-    Map,
-    begin_work,
-    cannot_travel,
-    name_of,
-    packed,
-    reported,
-    stays,
-)
+from helpers.travel import Map, cannot_travel, name_of, packed, reported, stays
+from helpers.workers import begin_work, ended, own_loky, processes_of
 
-# ProcessPoolExecutor refuses more: Windows can't wait for more handles at a time.
-MOST_PROCESSES_ON_WINDOWS = 61
+StartMethod = Literal["fork", "forkserver", "spawn"]
 
 
 @contextmanager
@@ -46,12 +34,12 @@ def serial(workers: int = 1) -> Iterator[Map]:
 @contextmanager
 def threads(workers: int) -> Iterator[Map]:
     """Workers that share this process, its memory and its GIL."""
-    with _ended(ThreadPoolExecutor(workers)) as pool:
+    with ended(ThreadPoolExecutor(workers)) as pool:
         yield pool.map
 
 
 @contextmanager
-def processes(workers: int, start_method: str | None = None) -> Iterator[Map]:
+def processes(workers: int, start_method: StartMethod | None = None) -> Iterator[Map]:
     """Workers with a process, a memory and a GIL each.
 
     Args:
@@ -59,13 +47,13 @@ def processes(workers: int, start_method: str | None = None) -> Iterator[Map]:
         start_method: "fork", "forkserver" or "spawn"; None for the platform's default.
     """
     context = get_context(start_method)
-    with _ended(ProcessPoolExecutor(workers, context, begin_work)) as pool:
+    with ended(ProcessPoolExecutor(workers, context, begin_work)) as pool:
         yield packed(pool.map)
 
 
 @contextmanager
 def multiprocessing_pool(
-    workers: int, start_method: str | None = None
+    workers: int, start_method: StartMethod | None = None
 ) -> Iterator[Map]:
     """The older pool of processes, from `multiprocessing` itself.
 
@@ -74,15 +62,18 @@ def multiprocessing_pool(
         start_method: "fork", "forkserver" or "spawn"; None for the platform's default.
     """
     context = get_context(start_method)
-    with _terminated(context.Pool(workers, begin_work)) as pool:
-        yield packed(_watched_map(pool))
+    with ended(context.Pool(workers, begin_work)) as pool:
+        # As many chunks as `Pool.map` makes: four for each worker.
+        yield packed(_watched_map(pool), lambda tasks: ceil(tasks / (4 * workers)))
 
 
 @contextmanager
 def joblib(
-    workers: int, backend: str = "loky", batch_size: int | str = "auto"
+    workers: int,
+    backend: Literal["loky", "threading"] = "loky",
+    batch_size: int | Literal["auto"] = "auto",
 ) -> Iterator[Map]:
-    """joblib's `Parallel`, with workers that stay until the end.
+    """joblib's `Parallel`, with workers of its own that stay until the end.
 
     Args:
         workers: how many.
@@ -91,10 +82,10 @@ def joblib(
     """
     from joblib import Parallel, delayed
 
-    options = {"batch_size": batch_size}
+    options: dict[str, Any] = {"backend": backend, "batch_size": batch_size}
     if backend == "loky":
-        options["initializer"] = begin_work
-    with _loky_ended(), Parallel(workers, backend=backend, **options) as parallel:
+        options |= {"backend": own_loky(), "initializer": begin_work}
+    with Parallel(workers, **options) as parallel:
 
         def map_(function: Callable[[Any], Any], inputs: Iterable[Any]) -> list[Any]:
             return parallel(delayed(function)(x) for x in inputs)
@@ -109,11 +100,8 @@ STRATEGIES: dict[str, Callable[..., AbstractContextManager[Map]]] = {
     "multiprocessing_pool": multiprocessing_pool,
     "joblib": joblib,
 }
-OPTIONS = {
-    "processes": start_methods(),
-    "multiprocessing_pool": start_methods(),
-    "joblib": ["loky", "threading"],
-}
+# ProcessPoolExecutor refuses more: Windows can't wait for more handles at a time.
+MOST_PROCESSES_ON_WINDOWS = 61
 
 
 @contextmanager
@@ -121,28 +109,23 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
     """Start the strategy of that name; yield its `map`.
 
     Args:
-        strategy: a name from STRATEGIES; its options may follow, after spaces:
-            "processes spawn", "joblib threading", "joblib loky 100" (in batches).
+        strategy: a name from STRATEGIES; its options may follow, after spaces, in the
+            order of its arguments: "processes spawn", "joblib loky 100".
         workers: how many.
 
     Raises:
         ValueError: no such strategy, or no such number of workers; in one line.
         BrokenProcessPool: a worker died; a note says what that means.
     """
-    name, *options = strategy.split() or [""]
-    if name not in STRATEGIES:
-        raise ValueError(f"no strategy {strategy!r}: choose from {list(STRATEGIES)}")
-    batched = name == "joblib" and len(options) == 2 and options[1].isdecimal()
-    batch_size = [int(options.pop())] if batched else []
-    if len(options) > 1 or not set(options) <= set(OPTIONS.get(name, [])):
-        allowed = [name] + [f"{name} {option}" for option in OPTIONS.get(name, [])]
-        raise ValueError(f"no strategy {strategy!r}: choose from {allowed}")
+    begin, options = parsed(strategy)
     check_workers(workers)
+    if begin is serial and workers != 1:
+        raise ValueError(f"'serial' is one worker, not {workers}: leave `workers` out")
     try:
-        with STRATEGIES[name](workers, *options, *batch_size) as map_:
+        with begin(workers, **options) as map_:
             yield map_
     except KeyboardInterrupt as error:
-        if strategy in ("threads", "joblib threading"):
+        if begin is threads or options.get("backend") == "threading":
             error.add_note(
                 "A thread can't be stopped from outside: each ends the task that it "
                 "has, in the background, and starts no other."
@@ -157,6 +140,54 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
         raise
 
 
+def parsed(strategy: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the strategy of that name, and its options by name.
+
+    Raises:
+        ValueError: there is no such strategy, or no such option; in one line.
+    """
+    if not isinstance(strategy, str):
+        kind = type(strategy).__name__
+        raise ValueError(f"a strategy is a name or a map of yours, not {kind}")
+    name, *words = strategy.split() or [""]
+    if name not in STRATEGIES:
+        raise ValueError(f"no strategy {strategy!r}: choose from {list(STRATEGIES)}")
+    begin = STRATEGIES[name]
+    _, *options = inspect.signature(begin).parameters.values()
+    if len(words) > len(options):
+        raise ValueError(f"no strategy {strategy!r}: {_options_of(name, options)}")
+    found = {}
+    for word, option in zip(words, options):
+        if word in _choices(option):
+            found[option.name] = word
+        elif word.isdecimal() and int in get_args(option.annotation) and int(word):
+            found[option.name] = int(word)
+        else:
+            raise ValueError(f"no strategy {strategy!r}: {_options_of(name, options)}")
+    return begin, found
+
+
+def _choices(option: inspect.Parameter) -> list[str]:
+    """Return the words that an option of a strategy may be."""
+    if option.name == "start_method":
+        return start_methods()
+    kinds = (option.annotation, *get_args(option.annotation))
+    words = [word for kind in kinds for word in get_args(kind)]
+    return [word for word in words if isinstance(word, str)]
+
+
+def _options_of(name: str, options: list[inspect.Parameter]) -> str:
+    """Return what may follow the name of a strategy, in words."""
+    if not options:
+        return f"{name!r} takes no options"
+    number = {option.name: int in get_args(option.annotation) for option in options}
+    allowed = [
+        f"{' or '.join(_choices(option) + ['a number'] * number[option.name])}"
+        for option in options
+    ]
+    return f"{name!r} may be followed by {', then by '.join(allowed)}"
+
+
 def check_workers(workers: int) -> None:
     """Raise ValueError, in one line, unless workers is a number that can be started."""
     most = MOST_PROCESSES_ON_WINDOWS if sys.platform == "win32" else None
@@ -169,91 +200,31 @@ def check_workers(workers: int) -> None:
         )
 
 
-# What follows ends the workers. The standard library's own `with` waits for the
-# running tasks, also when a reader has pressed Stop.
-
-
-@contextmanager
-def _ended(pool: Executor) -> Iterator[Executor]:
-    try:
-        yield pool
-    except BaseException as error:
-        _end_now(pool, error)
-        raise
-    else:
-        pool.shutdown()
-
-
-def _end_now(pool: Executor, error: BaseException) -> None:
-    # Python 3.14 has terminate_workers(); before, this attribute is the only way.
-    workers = list((getattr(pool, "_processes", None) or {}).values())
-    interrupted = not isinstance(error, Exception)
-    for worker in workers:
-        worker.terminate()
-    for worker in workers:
-        worker.join(1)
-    if workers and pool._result_queue is not None:
-        # A worker that ended in the middle of a result has left the pool's own thread
-        # waiting for the rest; nobody can write it once this end is closed too.
-        pool._result_queue._writer.close()
-    pool.shutdown(wait=bool(workers) or not interrupted, cancel_futures=True)
-
-
-@contextmanager
-def _terminated(
-    pool: multiprocessing.pool.Pool,
-) -> Iterator[multiprocessing.pool.Pool]:
-    workers = list(pool._pool)
-    try:
-        yield pool
-    finally:
-        # terminate() waits for a lock; a worker that was killed may have died with it.
-        ending = threading.Thread(target=pool.terminate, daemon=True)
-        ending.start()
-        ending.join(0.5)
-        for worker in workers + list(pool._pool):
-            if worker.is_alive():
-                worker.kill()
-            worker.join(1)
-
-
-def _watched_map(pool: multiprocessing.pool.Pool) -> Map:
+def _watched_map(pool: Pool) -> Map:
     """Return pool.map, but one that raises where pool.map would wait for ever."""
-    workers = list(pool._pool)
-
-    def next_of(answers: multiprocessing.pool.IMapIterator) -> Any:
-        while True:
-            try:
-                return answers.next(timeout=0.1)
-            except multiprocessing.TimeoutError:
-                if any(worker.exitcode is not None for worker in workers):
-                    raise BrokenProcessPool("a worker of the pool died") from None
+    workers = processes_of(pool)
 
     def watched_map(
         function: Callable[[Any], Any], inputs: Iterable[Any]
-    ) -> Iterator[Any]:
-        inputs = list(inputs)
-        answers = pool.imap(function, inputs)
-        return (next_of(answers) for _ in inputs)
+    ) -> Iterable[Any]:
+        answer = pool.map_async(function, inputs, chunksize=1)
+        while not answer.ready():
+            answer.wait(0.1)
+            died = any(worker.exitcode is not None for worker in workers)
+            if died and not answer.ready():
+                raise BrokenProcessPool("a worker of the pool died")
+        return answer.get()
 
     return watched_map
-
-
-@contextmanager
-def _loky_ended() -> Iterator[None]:
-    from joblib.externals.loky import get_reusable_executor
-
-    try:
-        yield
-    finally:
-        get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
 def _explained(map_: Map) -> Map:
     """Return map_, but with our words where joblib can't send what it should."""
     from joblib.externals.loky.backend.reduction import dumps
 
-    def explained(function: Callable[[Any], Any], inputs: Iterable[Any]) -> list[Any]:
+    def explained(
+        function: Callable[[Any], Any], inputs: Iterable[Any]
+    ) -> Iterable[Any]:
         try:
             return map_(partial(reported, function, dumps=dumps), inputs)
         except PicklingError as error:

@@ -9,18 +9,16 @@ and `multiprocessing.Pool` waits for ever. So all three cross as bytes, and are
 unpacked where an error can be reported: inside the task, and by the caller.
 """
 
-import functools
-import multiprocessing
-import os
 import pickle
 import re
-import signal
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
+
+from helpers.probe import Probe
+from helpers.trace import Traced
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
@@ -33,8 +31,12 @@ class WorkerError(RuntimeError):
     """A worker's exception that can't be sent back, in words."""
 
 
-def packed(map_: Map) -> Map:
+def packed(map_: Map, chunk: Callable[[int], int] = lambda tasks: 1) -> Map:
     """Return map_ with all that crosses to another process and back packed.
+
+    Args:
+        map_: the map of a pool of processes.
+        chunk: how many inputs travel together, if there are so many tasks.
 
     Raises (when called, or when its results are read):
         FunctionCannotTravel: at once, instead of a pool that breaks or hangs.
@@ -42,9 +44,12 @@ def packed(map_: Map) -> Map:
     """
 
     def packed_map(function: Callable[[Any], Any], inputs: Iterable[Any]) -> Any:
-        package = Package(function)
-        answers = map_(package, (package.pack(item, "input") for item in inputs))
-        return (package.unpack(answer, "result") for answer in answers)
+        package, items = Package(function), list(inputs)
+        size = max(1, chunk(len(items)))
+        starts = range(0, len(items), size)
+        chunks = (package.pack(items[n : n + size], "input") for n in starts)
+        answers = map_(package, chunks)
+        return chain.from_iterable(package.unpack(each, "result") for each in answers)
 
     return packed_map
 
@@ -59,27 +64,28 @@ class Package:
         except Exception as error:
             raise cannot_travel(self.name, error) from None
 
-    def __call__(self, item: bytes) -> bytes:
+    def __call__(self, items: bytes) -> bytes:
         try:
             function = _unpacked(self.payload)
         except Exception as error:
             raise cannot_travel(self.name, error) from None
-        return self.pack(reported(function, self.unpack(item, "input")), "result")
+        results = [reported(function, item) for item in self.unpack(items, "input")]
+        return self.pack(results, "result")
 
-    def pack(self, thing: Any, role: str) -> bytes:
+    def pack(self, things: list[Any], role: str) -> bytes:
         try:
-            return pickle.dumps(thing)
+            return pickle.dumps(things)
         except Exception as error:
             raise stays(self.name, role, error) from None
 
-    def unpack(self, thing: bytes, role: str) -> Any:
+    def unpack(self, things: bytes, role: str) -> list[Any]:
         try:
-            return pickle.loads(thing)
+            return pickle.loads(things)
         except Exception as error:
             raise stays(self.name, role, error) from None
 
 
-@functools.lru_cache(maxsize=4)
+@lru_cache(maxsize=4)
 def _unpacked(payload: bytes) -> Callable[[Any], Any]:
     return pickle.loads(payload)
 
@@ -106,8 +112,9 @@ def reported(
 
 def name_of(function: Callable[..., Any]) -> str:
     """Return the name that the reader gave to function, whatever wraps it."""
-    while inner := getattr(function, "function", getattr(function, "func", None)):
-        function = inner
+    # Nothing else is unwrapped: some objects answer to every name, without end.
+    while isinstance(function, Traced | Probe | partial):
+        function = function.func if isinstance(function, partial) else function.function
     return getattr(function, "__name__", type(function).__name__)
 
 
@@ -146,40 +153,13 @@ def worker_traceback(error: BaseException) -> str:
     Of each frame in a file of this folder: file, line, function and code; then the
     error. The frames of the pool, and the folders, are left out.
     """
-    text = str(error.__cause__ or "")
-    frames = re.findall(r'File "(.+)", line (\d+), in (\S+)\n\s+(.*)', text)
-    yours = [
-        f"{Path(file).name}, line {line}, in {function}: {code}"
-        for file, line, function, code in frames
-        if Path(file).parent == Path.cwd()
-    ]
+    lines = [*str(error.__cause__ or "").splitlines(), ""]
+    yours = []
+    for line, below in pairwise(lines):
+        frame = re.fullmatch(r' *File "(.+)", line (\d+), in (\S+)', line)
+        if frame and Path(frame[1]).parent == Path.cwd():
+            # No code stands below where the file can't be read any more.
+            code = below.strip() if below.startswith("    ") else ""
+            where = f"{Path(frame[1]).name}, line {frame[2]}, in {frame[3]}"
+            yours.append(f"{where}: {code}" if code else where)
     return "\n".join([*yours, f"{type(error).__name__}: {error}"])
-
-
-def begin_work() -> None:
-    """Prepare a new worker process: it ends with its parent, and only then.
-
-    An interrupt goes to the kernel and to all of its workers at once; the workers
-    leave it to the kernel, which ends them. If the kernel itself is killed, nobody
-    tells them, so a thread of each watches for that.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def begin_quietly() -> None:
-    """Prepare a new worker process whose errors, if it breaks, nobody wants to see."""
-    begin_work()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stderr__.fileno())
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    try:
-        parent.join()
-    except (TypeError, ValueError):  # joblib's workers hold no end of a pipe to it
-        while os.getppid() == parent.pid:
-            time.sleep(1)
-    os._exit(1)

@@ -26,7 +26,8 @@ from helpers import machine
 from helpers.measure import calibrate, race, run
 from helpers.strategies import start
 from helpers.trace import Traced, watched_countdown
-from helpers.travel import Map, begin_work, packed
+from helpers.travel import Map, packed
+from helpers.workers import begin_work
 from helpers.workloads import countdown, nap
 
 ROOT = Path(__file__).parent.parent

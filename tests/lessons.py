@@ -18,8 +18,9 @@ from nbformat import NotebookNode
 
 from helpers.figures import png, stripes
 from helpers.laws import amdahl
-from helpers.measure import Round, Run, best_of, calibrate, recorded, save
+from helpers.measure import calibrate
 from helpers.measure import run as measure
+from helpers.runs import Round, Run, best_of, recorded, save
 from helpers.trace import Span, watched_countdown
 
 FOLDER = Path(__file__).parent.parent / "notebooks"

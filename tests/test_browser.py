@@ -168,7 +168,7 @@ def measuring_processes() -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children(recursive=True):
         try:
-            if "helpers.background" in " ".join(process.cmdline()):
+            if "helpers.elsewhere" in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.Error:
             pass

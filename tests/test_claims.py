@@ -1,13 +1,17 @@
 """A claim's line: ✓, ✗ with what was measured, or –."""
 
 import configparser
+import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from helpers.claims import claim
+from helpers import claims
+from helpers.claims import Excuse, claim, fewer_cores_than
+from helpers.machine import Ceiling, Cores
 
 SANITIZE = Path(__file__).parent / "sanitize.cfg"
 
@@ -99,6 +103,64 @@ def test_nbval_takes_untested_claims_for_ones_that_hold() -> None:
         assert re.sub(regex, replace, text) == text
         untested = "✓ a\n– Two (or three) (not tested here: one core)\n✗ b\n"
         assert re.sub(regex, replace, untested) == "✓ a\n✓ Two (or three)\n✗ b\n"
+
+
+def test_what_a_claim_calls_is_called_once(capsys: pytest.CaptureFixture) -> None:
+    """The condition has been evaluated by whoever claims; nothing in it runs again."""
+    calls: list[int] = []
+
+    def measured() -> int:
+        calls.append(1)
+        return len(calls)
+
+    numbers = iter([1, 2, 3, 4])
+    claim("No", measured() > 1 and len(calls) < 2)
+    claim("No", next(numbers) > 1)
+    claim("No", all(number < 2 for number in numbers))
+    assert calls == [1]
+    assert list(numbers) == [3, 4]
+    printed = capsys.readouterr().out
+    assert "len(calls) = 1" in printed and "measured() =" not in printed
+
+
+def test_cores_that_other_programs_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine_with(monkeypatch, 4, given=1.9, free=1.9)
+    assert fewer_cores_than(5) == "4 cores"
+    quiet, busy = SimpleNamespace(cores_free=1.9), SimpleNamespace(cores_free=1.04)
+    unknown = SimpleNamespace(cores_free=math.nan)
+    assert asked(fewer_cores_than(2, quiet, unknown)) is None
+    reason = asked(fewer_cores_than(2, quiet, unknown, busy))
+    assert reason == "this machine is giving the lab 1.0 of 2 cores"
+    machine_with(monkeypatch, 4, given=1.2, free=1.1)
+    reason = asked(fewer_cores_than(2, quiet))
+    assert reason == "this machine is giving the lab 1.1 of 2 cores"
+
+
+def test_cores_that_are_halves_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight hyper-threads of four cores, all free: no program takes any."""
+    machine_with(monkeypatch, 8, given=5.0, free=8.0)
+    reason = asked(fewer_cores_than(8))
+    assert reason == "8 cores of this machine do the work of 5.0"
+    machine_with(monkeypatch, 8, given=3.9, free=8.0)
+    assert asked(fewer_cores_than(4)) is None
+    machine_with(monkeypatch, 64, given=60.0, free=math.nan)
+    assert asked(fewer_cores_than(64)) is None
+
+
+def machine_with(
+    monkeypatch: pytest.MonkeyPatch, allowed: int, given: float, free: float
+) -> None:
+    """Let this be a machine whose ceiling is given, with so many cores free for it."""
+    measured = Ceiling(given)
+    measured.cores_free = free
+    monkeypatch.setattr(claims, "cores", lambda: Cores(allowed, allowed))
+    monkeypatch.setattr(claims, "ceiling", lambda *_, **__: measured)
+
+
+def asked(excuse: Excuse) -> str | None:
+    """Return what the excuse says when it is asked."""
+    assert callable(excuse)
+    return excuse()
 
 
 def test_a_claim_about_all_shows_each(capsys: pytest.CaptureFixture) -> None:

@@ -25,9 +25,9 @@ from traitlets.config import Config
 
 from helpers import check, exercises
 from helpers.check import Attempt, Exercise, Line, attempt, cell
-from helpers.measure import Round, Run
+from helpers.probe import Probe
+from helpers.runs import Round, Run
 from helpers.trace import Span
-from helpers.watched import Watched
 
 Answer = Callable[..., Any]
 
@@ -762,7 +762,7 @@ def default_method(method: str) -> Iterator[None]:
 
 
 def tried(answer: Answer, meet: int = 1) -> Attempt:
-    return attempt(answer, Watched(math.isqrt, meet), list(range(6)))
+    return attempt(answer, Probe(math.isqrt, meet), list(range(6)))
 
 
 @pytest.mark.parametrize(
@@ -788,7 +788,7 @@ def test_an_interrupt_ends_it(pools: type, tmp_path: Path) -> None:
     interrupt_when(signs, sent)
     answer = partial(answers.pool_of_two, pools=pools)
     with pytest.raises(KeyboardInterrupt):
-        attempt(answer, Watched(answers.sign_and_nap), [*signs, str(tmp_path / "c")])
+        attempt(answer, Probe(answers.sign_and_nap), [*signs, str(tmp_path / "c")])
     assert sent and not (tmp_path / "c").exists()
 
 
@@ -810,16 +810,16 @@ def test_a_pool_that_is_already_there() -> None:
 
 
 def test_a_watched_function_travels_where_the_function_does() -> None:
-    pickle.dumps(Watched(math.isqrt))
+    pickle.dumps(Probe(math.isqrt))
     with pytest.raises((pickle.PicklingError, AttributeError)):
-        pickle.dumps(Watched(lambda x: x))
+        pickle.dumps(Probe(lambda x: x))
 
 
 def test_what_a_watched_function_notes(tmp_path: Path) -> None:
-    watched = Watched(pow, fails=3)
+    watched = Probe(pow, fails=3)
     watched.begin(tmp_path / "calls")
     assert watched(2, 5) == 32
-    with pytest.raises(ValueError, match=Watched.FAILED):
+    with pytest.raises(ValueError, match=Probe.FAILED):
         watched(2, 3)
     with pytest.raises(TypeError):
         watched("é", "ü")

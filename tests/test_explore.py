@@ -16,7 +16,8 @@ from test_background import alive, descendants
 
 from helpers import explore
 from helpers.explore import Explorer
-from helpers.measure import race, run, save, sweep
+from helpers.measure import race, run, sweep
+from helpers.runs import save
 from helpers.trace import watched_countdown
 from helpers.workloads import countdown, nap
 
@@ -288,14 +289,14 @@ def test_a_cell_and_an_explorer_leave_each_other_alone_and_a_restart_ends_all() 
             return [
                 child
                 for child in kernel.children()
-                if "helpers.background" in " ".join(child.cmdline())
+                if "helpers.elsewhere" in " ".join(child.cmdline())
             ]
 
         assert until(measuring, seconds=60), "it measures between cells"
         # While a cell runs nothing else does; a widget still says what it waits for.
         said = say(
             "import psutil\n"
-            "print(sum('helpers.background' in ' '.join(child.cmdline())"
+            "print(sum('helpers.elsewhere' in ' '.join(child.cmdline())"
             " for child in psutil.Process().children()))\n"
             "print(explorer.measuring, explorer.status.value)"
         )

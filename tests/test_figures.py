@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from helpers import figures
 from helpers.laws import fit_amdahl, fit_overhead
 from helpers.machine import Cores
-from helpers.measure import Round, Run
+from helpers.runs import Round, Run
 from helpers.trace import Span
 
 

@@ -22,7 +22,8 @@ from helpers.laws import (
     serial_or_overhead,
     speedups,
 )
-from helpers.measure import Run, by_workers, calibrate, load, sweep
+from helpers.measure import calibrate, sweep
+from helpers.runs import Run, by_workers, load
 from helpers.workloads import countdown, nap
 
 shares = st.floats(0, 1)

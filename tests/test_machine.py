@@ -3,12 +3,13 @@
 import shutil
 import subprocess
 import sys
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
 from helpers import machine
 
+ROOT = Path(__file__).parent.parent
 pinned = pytest.mark.skipif(
     not shutil.which("taskset"), reason="only Linux can pin a process to a core"
 )
@@ -29,31 +30,21 @@ def test_cores() -> None:
 
 @pinned
 def test_one_allowed_core() -> None:
-    code = "from helpers.machine import *; print(cores().allowed, fewer_cores_than(2))"
+    code = (
+        "from helpers.claims import *; from helpers.machine import cores\n"
+        "print(cores().allowed, fewer_cores_than(2))"
+    )
     assert told(code) == "1 one core"
 
 
 @pinned
 def test_the_ceiling_of_one_core() -> None:
-    given = float(told("from helpers.machine import *; print(ceiling(2, 0.1))"))
+    given = float(told("from helpers.machine import ceiling; print(ceiling(2, 0.1))"))
     assert given < 1.3
 
 
 def test_the_ceiling_of_one_interpreter() -> None:
     assert 0.75 < machine.ceiling(1, 0.1, rounds=5) < 1.33
-
-
-def test_a_reason_is_measured_only_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "cores", lambda: machine.Cores(4, 4))
-    assert machine.fewer_cores_than(5) == "4 cores"
-    reason = machine.fewer_cores_than(2)
-    monkeypatch.setattr(machine, "ceiling", lambda *_, **__: 1.14)
-    assert reason() == "this machine is giving the lab 1.1 of 2 cores"
-    monkeypatch.setattr(machine, "ceiling", lambda *_, **__: 1.9)
-    assert reason() is None
-    quiet, busy = SimpleNamespace(cores_free=1.9), SimpleNamespace(cores_free=1.04)
-    assert machine.fewer_cores_than(2, quiet)() is None
-    assert machine.fewer_cores_than(2, quiet, busy)().endswith("1.0 of 2 cores")
 
 
 def test_asking_for_the_start_method_does_not_settle_it() -> None:
@@ -81,3 +72,28 @@ def test_describe(capsys: pytest.CaptureFixture) -> None:
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 5
     assert all(": " in line for line in printed)
+
+
+@pinned
+def test_only_the_allowed_cores_idle_time_counts() -> None:
+    """Pinned to one of two cores, the idle time of the other is nobody's."""
+    idle = (
+        "from helpers.machine import idle_seconds\nfrom time import sleep\n"
+        "before = idle_seconds(); sleep(1); print(idle_seconds() - before)"
+    )
+    assert float(told(idle)) < 1.3
+
+
+def test_without_joblib_and_psutil() -> None:
+    """As in a Python with nothing installed."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from helpers import machine\n"
+        "print(machine.idle_seconds(), *machine.cores(), machine.ceiling(1, 0.05, 1))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    idle, logical, allowed, given = done.stdout.split()
+    assert (idle, int(logical)) == ("None", machine.cores().logical), done.stderr
+    assert 1 <= int(allowed) <= int(logical)
+    assert float(given) > 0

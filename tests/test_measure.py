@@ -21,20 +21,8 @@ from nbclient import NotebookClient
 from tasks import double
 
 from helpers import machine
-from helpers.measure import (
-    Round,
-    Run,
-    best_of,
-    by_workers,
-    calibrate,
-    load,
-    overlap,
-    race,
-    recorded,
-    run,
-    save,
-    sweep,
-)
+from helpers.measure import calibrate, race, run, sweep
+from helpers.runs import Round, Run, best_of, by_workers, load, overlap, recorded, save
 from helpers.trace import Span, watched_countdown
 from helpers.workloads import countdown, fibonacci, nap
 

@@ -17,7 +17,7 @@ from helpers.trace import Span
 
 
 class Call(NamedTuple):
-    """A call of a watched function.
+    """A call of a probe.
 
     Attributes:
         item: what it was called with, the last argument, as `item_of` writes it.
@@ -33,7 +33,7 @@ class Call(NamedTuple):
     failed: bool
 
 
-class Watched:
+class Probe:
     """A function whose calls are noted in a folder, whoever makes them.
 
     It travels wherever the function does, and nowhere else, and takes its arguments.

@@ -7,25 +7,28 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 
 import psutil
 import pytest
 from conftest import PARALLEL, until
 
-from helpers.background import WORKLOADS, Background, Job
-from helpers.machine import coarse_clock, gil_off
-from helpers.measure import Run
+from helpers import server
+from helpers.claims import coarse_clock, gil_off
+from helpers.elsewhere import Elsewhere
+from helpers.jobs import WORKLOADS, Job
+from helpers.runs import Run
 
 BOTH = (("serial", 1), ("threads", 2))
 
 
 class Listener:
-    """Collects what a Background tells."""
+    """Collects what an Elsewhere tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, python: str = sys.executable) -> None:
         self.told: SimpleQueue = SimpleQueue()
-        self.background = Background(lambda *told: self.told.put(told))
+        self.elsewhere = Elsewhere(lambda *told: self.told.put(told), python)
 
     def next(self) -> tuple[int, Run | str | None]:
         return self.told.get(timeout=60)
@@ -42,7 +45,7 @@ class Listener:
 def listener() -> Iterator[Listener]:
     listener = Listener()
     yield listener
-    listener.background.stop()
+    listener.elsewhere.stop()
 
 
 def descendants() -> list[psutil.Process]:
@@ -59,7 +62,8 @@ def alive(process: psutil.Process) -> bool:
 
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_each_way_is_run_by_turns(listener: Listener, workload: str) -> None:
-    listener.background.ask(Job(workload, 4, 0.01, BOTH, rounds=2))
+    address = server.start()
+    listener.elsewhere.ask(Job(workload, 4, 0.01, BOTH, rounds=2, address=address))
     runs, end = listener.until_end()
     assert end is None
     assert [(run.strategy, run.workers) for run in runs] == [*BOTH, *BOTH]
@@ -69,7 +73,7 @@ def test_each_way_is_run_by_turns(listener: Listener, workload: str) -> None:
 def test_the_switch_interval_is_set_there_and_not_here(listener: Listener) -> None:
     before = sys.getswitchinterval()
     ways = (("threads", 2),)
-    listener.background.ask(Job("count and watch", 2, 0.3, ways, 1, interval=0.05))
+    listener.elsewhere.ask(Job("count and watch", 2, 0.3, ways, 1, interval=0.05))
     (run,), _ = listener.until_end()
     assert sys.getswitchinterval() == before
     if gil_off() or coarse_clock() or run.cores_free < 1.8:
@@ -78,9 +82,9 @@ def test_the_switch_interval_is_set_there_and_not_here(listener: Listener) -> No
 
 
 def test_a_new_job_takes_the_place_of_the_old_one(listener: Listener) -> None:
-    old = listener.background.ask(Job("sleep", 2, 0.1, (("serial", 1),), rounds=1000))
+    old = listener.elsewhere.ask(Job("sleep", 2, 0.1, (("serial", 1),), rounds=1000))
     assert listener.next()[0] == old
-    new = listener.background.ask(Job("sleep", 2, 0.01, BOTH, rounds=1))
+    new = listener.elsewhere.ask(Job("sleep", 2, 0.01, BOTH, rounds=1))
     while (number := listener.next()[0]) == old:
         pass
     assert number == new
@@ -92,37 +96,38 @@ def test_stop_ends_every_process_within_a_second(
     listener: Listener, strategy: str
 ) -> None:
     before = {process.pid for process in descendants()}
+    ways = ((strategy, 1 if strategy == "serial" else 2),)
     # The first, short job makes sure that the process is there and has imported.
-    listener.background.ask(Job("sleep", 2, 0.01, ((strategy, 2),), rounds=1))
+    listener.elsewhere.ask(Job("sleep", 2, 0.01, ways, rounds=1))
     assert listener.until_end()[1] is None
-    listener.background.ask(Job("count", 4, 5.0, ((strategy, 2),)))
+    listener.elsewhere.ask(Job("count", 4, 5.0, ways))
     workers = 0 if strategy in ("serial", "threads", "joblib threading") else 2
     assert until(lambda: len(descendants()) >= len(before) + 1 + workers)
     family = [process for process in descendants() if process.pid not in before]
     began = time.monotonic()
-    listener.background.stop()
+    listener.elsewhere.stop()
     assert time.monotonic() - began < 1
     assert not list(filter(alive, family))
-    listener.background.ask(Job("sleep", 2, 0.01, ((strategy, 2),), rounds=1))
+    listener.elsewhere.ask(Job("sleep", 2, 0.01, ways, rounds=1))
     assert listener.until_end()[1] is None, "after a stop it can measure again"
 
 
 def test_what_fails_is_said_in_one_line(listener: Listener) -> None:
-    listener.background.ask(Job("sleep", 1, 0.01, (("nonsense", 2),)))
+    listener.elsewhere.ask(Job("sleep", 1, 0.01, (("nonsense", 2),)))
     runs, said = listener.until_end()
     assert not runs and "nonsense" in said and "\n" not in said
 
 
 def test_a_process_that_was_killed_is_noticed(listener: Listener) -> None:
     before = {process.pid for process in descendants()}
-    listener.background.ask(Job("sleep", 2, 0.1, (("serial", 1),), rounds=1000))
+    listener.elsewhere.ask(Job("sleep", 2, 0.1, (("serial", 1),), rounds=1000))
     listener.next()
     for process in descendants():
         if process.pid not in before:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
     assert "died" in listener.until_end()[1]
-    listener.background.ask(Job("sleep", 1, 0.01, BOTH, rounds=1))
+    listener.elsewhere.ask(Job("sleep", 1, 0.01, BOTH, rounds=1))
     assert len(listener.until_end()[0]) == 2
 
 
@@ -130,7 +135,7 @@ def test_a_process_that_dies_before_its_first_run_is_noticed(
     listener: Listener,
 ) -> None:
     before = {process.pid for process in descendants()}
-    listener.background.ask(Job("sleep", 1, 5.0, (("serial", 1),)))
+    listener.elsewhere.ask(Job("sleep", 1, 5.0, (("serial", 1),)))
     assert until(lambda: {process.pid for process in descendants()} - before)
     for process in descendants():
         if process.pid not in before:
@@ -138,11 +143,47 @@ def test_a_process_that_dies_before_its_first_run_is_noticed(
     assert listener.until_end() == ([], "the process that measures has died")
 
 
+def told(python: str, tmp_path: Path, text: str = "") -> str:
+    """Return what is said of a Python that can't measure: a file with that text."""
+    if text:
+        program = tmp_path / python
+        program.write_text(text)
+        program.chmod(0o755)
+        python = str(program)
+    listener = Listener(python)
+    listener.elsewhere.ask(Job("sleep", 1, 0.01, BOTH))
+    runs, said = listener.until_end()
+    assert not runs and said and "\n" not in said
+    return said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such scripts")
+def test_its_last_words_are_told(tmp_path: Path) -> None:
+    said = told(
+        "broken", tmp_path, "#!/bin/sh\necho one >&2; echo no helpers >&2\nexit 3"
+    )
+    assert said == "the process that measures has died: no helpers"
+    said = told("odd", tmp_path, "#!/bin/sh\necho 'Welcome!'\nsleep 60")
+    assert said.endswith("died: what it said is no run")
+
+
+def test_another_python_measures_with_nothing_installed(listener: Listener) -> None:
+    other = Listener(sys._base_executable)
+    other.elsewhere.ask(Job("count", 4, 0.01, (*BOTH, ("processes", 2)), rounds=1))
+    runs, end = other.until_end()
+    other.elsewhere.stop()
+    assert end is None
+    assert [run.strategy for run in runs] == ["serial", "threads", "processes"]
+    assert all(run.idle is None for run in runs), "it has no psutil"
+    assert len(runs[2].by_worker) == 2
+
+
 ASKER = """
 import time
-from helpers.background import Background, Job
+from helpers.elsewhere import Elsewhere
+from helpers.jobs import Job
 ways = (("processes", 2), ("joblib", 2))
-Background(lambda *told: print(told[0], flush=True)).ask(
+Elsewhere(lambda *told: print(told[0], flush=True)).ask(
     Job("sleep", 4, 0.1, ways, rounds=1000)
 )
 time.sleep(600)

@@ -1,0 +1,106 @@
+"""The table of workloads, each with inputs of a wanted length; and jobs of them.
+
+A job says in plain data what to measure, so that another Python can be asked to.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from helpers import workloads
+from helpers.measure import calibrate, run
+from helpers.runs import Run
+from helpers.trace import watched_countdown
+
+
+class Job(NamedTuple):
+    """What to measure.
+
+    Attributes:
+        workload: a name from WORKLOADS.
+        tasks: how many.
+        seconds: how long one takes, about, where that can be set.
+        ways: (strategy, workers) of each way; they run by turns.
+        rounds: how often each way runs.
+        interval: the switch interval in seconds; None for Python's own.
+        address: of the web server, for what fetches.
+    """
+
+    workload: str
+    tasks: int
+    seconds: float
+    ways: tuple[tuple[str, int], ...]
+    rounds: int = 3
+    interval: float | None = None
+    address: str = ""
+
+
+class Workload(NamedTuple):
+    """A function, and what finds inputs of it for a job."""
+
+    function: Callable[[Any], Any]
+    inputs: Callable[[Callable[[Any], Any], Job], list[Any]]
+
+
+def _calibrated(function: Callable[[int], Any], job: Job) -> list[int]:
+    return [calibrate(function, job.seconds)] * job.tasks
+
+
+def _urls(function: Callable[[str], Any], job: Job) -> list[str]:
+    return [f"{job.address}?delay={job.seconds}"] * job.tasks
+
+
+def _naps(function: Callable[[float], Any], job: Job) -> list[float]:
+    return [job.seconds] * job.tasks
+
+
+def _files(function: Callable[[str], Any], job: Job) -> list[str]:
+    return workloads.library_files(job.tasks)
+
+
+def _numbers(function: Callable[[int], Any], job: Job) -> list[int]:
+    return list(range(job.tasks))
+
+
+WORKLOADS = {
+    "count": Workload(workloads.countdown, _calibrated),
+    "count and watch": Workload(watched_countdown, _calibrated),
+    "hash": Workload(workloads.sha256_rounds, _calibrated),
+    "sleep": Workload(workloads.nap, _naps),
+    "fetch": Workload(workloads.fetch, _urls),
+    "tokenize files": Workload(workloads.count_tokens, _files),
+    "next to nothing": Workload(abs, _numbers),
+}
+
+
+def inputs_of(job: Job) -> list[Any]:
+    """Return the inputs of a job's workload, as many as it has tasks.
+
+    Raises:
+        ValueError: there is no such workload; in one line.
+    """
+    if job.workload not in WORKLOADS:
+        known = list(WORKLOADS)
+        raise ValueError(f"no workload {job.workload!r}: choose from {known}")
+    workload = WORKLOADS[job.workload]
+    return workload.inputs(workload.function, job)
+
+
+def runs_of(job: Job) -> Iterator[Run]:
+    """Measure a job here, its ways by turns; yield each run, without its results.
+
+    Raises:
+        ValueError: there is no such workload, or no such way.
+        Exception: the workload's own.
+    """
+    before = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(job.interval or before)
+        inputs = inputs_of(job)
+        function = WORKLOADS[job.workload].function
+        for _ in range(job.rounds):
+            for strategy, workers in job.ways:
+                yield replace(run(function, inputs, strategy, workers), results=[])
+    finally:
+        sys.setswitchinterval(before)

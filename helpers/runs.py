@@ -1,0 +1,366 @@
+"""A run: a function over inputs, done in some way, and who did what when.
+
+It is a value. What can be read off it stands here, and how it is written to a file and
+read back; how it is made, `measure` says.
+"""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from helpers.trace import Span
+
+# Files of format 1 knew neither `ready` nor an idle time that is unknown.
+FORMAT = 2
+# Systems count idle time in ticks of 10 to 16 ms. In less than some twenty of them the
+# count says nothing, in seconds.
+COUNTABLE = 0.2
+# Tasks of one batch follow each other within so many seconds; a way to a worker process
+# and back takes longer (measured with joblib: 0.06 ms and more, against 0.001 ms).
+TOGETHER = 5e-5
+
+
+class Round(NamedTuple):
+    """One repeat: its wall time in seconds, and how many cores it kept busy."""
+
+    wall: float
+    cores_busy: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A function, run over inputs in one way: the best of its rounds, in full.
+
+    Attributes:
+        function: its name.
+        strategy: the way, "processes" say.
+        workers: how many workers were asked for.
+        startup: seconds until the workers were there.
+        began: when the work began (`perf_counter`, seconds).
+        wall: seconds from then until all results were back.
+        spans: one for each task.
+        idle: seconds that the allowed cores stood idle meanwhile, added up; None where
+            nobody counts them.
+        first: seconds of CPU time of a serial part before the tasks, in the caller.
+        rounds: every round's wall time and cores, this one's too.
+        ready: how many of the workers were there when the work began; 0 where nobody
+            looked, as for a map of your own.
+        results: what the function returned, in the order of the inputs; not saved.
+        made: date, Python and machine.
+    """
+
+    function: str
+    strategy: str
+    workers: int
+    startup: float
+    began: float
+    wall: float
+    spans: tuple[Span, ...]
+    idle: float | None = None
+    first: float = 0.0
+    rounds: tuple[Round, ...] = ()
+    ready: int = 0
+    results: list[Any] = field(default_factory=list, compare=False, repr=False)
+    made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def cores_busy(self) -> float:
+        """How many cores the tasks kept busy: their CPU time over the wall time."""
+        return sum(span.cpu for span in self.spans) / self.wall
+
+    @property
+    def cores_free(self) -> float:
+        """How many cores the machine had for the run: those it kept busy or left idle.
+
+        Other programs make it fewer than the allowed ones. Unknown, nan, where the run
+        was too short for the system's count of idle time, or nobody counted.
+        """
+        if self.idle is None or self.wall < COUNTABLE:
+            return math.nan
+        free = self.cores_busy + (self.first + self.idle) / self.wall
+        return min(free, self.made.get("allowed cores", free))
+
+    @property
+    def by_worker(self) -> dict[tuple[int, int], list[Span]]:
+        """The spans of each worker that had a task, in order of their first start."""
+        found: dict[tuple[int, int], list[Span]] = {}
+        for span in sorted(self.spans, key=lambda span: span.start):
+            found.setdefault(span.worker, []).append(span)
+        return found
+
+    @property
+    def overlap(self) -> float:
+        """The share of the time with work in which two or more workers ran.
+
+        Where a task watched itself, its unbroken stretches count, else all of it.
+        """
+        return overlap(
+            [span.stretches or ((span.start, span.end),) for span in self.spans]
+        )
+
+    @property
+    def batches(self) -> list[list[Span]]:
+        """The tasks that went to a worker together, as far as the clock shows it.
+
+        Tasks follow one another on a worker, in the order of the inputs, and hardly
+        later than they do at best: what is longer is a way to the worker and back.
+        """
+        found: list[list[Span]] = []
+        for spans in self.by_worker.values():
+            for before, span in zip([None, *spans], spans, strict=False):
+                if before and span.task == before.task + 1 and _at_once(before, span):
+                    found[-1].append(span)
+                else:
+                    found.append([span])
+        return sorted(found, key=lambda batch: batch[0].start)
+
+    @property
+    def switch_interval(self) -> float:
+        """Seconds that a worker held the GIL before it handed over, read off the run.
+
+        A turn is what a worker ran until another one did; where it stood still in
+        between, the system had taken its core, and it held the GIL all the same. The
+        median of the turns, but for the first and the last; nan without any.
+        """
+        pieces = sorted(
+            (start, end, span.worker)
+            for span in self.spans
+            for start, end in span.stretches
+        )
+        turns = [list(turn) for _, turn in groupby(pieces, key=lambda piece: piece[2])]
+        held = [turn[-1][1] - turn[0][0] for turn in turns[1:-1]]
+        return statistics.median(held) if held else math.nan
+
+    def save(self, path: str | Path) -> None:
+        """Write the run to path as JSON, without the results."""
+        _write(path, as_data(self))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Run":
+        """Read a run that `save` wrote.
+
+        Raises:
+            ValueError: the file holds no such run, or a newer format; in one line.
+        """
+        runs = load(path)
+        if len(runs) > 1:
+            name = Path(path).name
+            raise ValueError(f"{name}: it holds {len(runs)} runs; `load` reads them")
+        return runs[0]
+
+
+def _at_once(before: Span, span: Span) -> bool:
+    return span.start - before.end < TOGETHER
+
+
+def overlap(workers: Iterable[Iterable[tuple[float, float]]]) -> float:
+    """Return in what share of the covered time two or more of the workers ran.
+
+    Args:
+        workers: for each, the (start, end) of when it ran, in seconds.
+    """
+    edges = sorted(
+        edge
+        for stretches in workers
+        for start, end in stretches
+        for edge in ((start, 1), (end, -1))
+    )
+    running, last, some, several = 0, 0.0, 0.0, 0.0
+    for now, change in edges:
+        some += (now - last) * (running > 0)
+        several += (now - last) * (running > 1)
+        running, last = running + change, now
+    return several / some if some else 0.0
+
+
+def best_of(runs: Iterable[Run]) -> Run:
+    """Return the run of the shortest wall time, with the times of all as its rounds."""
+    runs = list(runs)
+    best = min(runs, key=lambda run: run.wall)
+    return replace(best, rounds=tuple(each for run in runs for each in run.rounds))
+
+
+def by_workers(runs: Iterable[Run]) -> dict[int, Run]:
+    """Return runs as `sweep` does: by their number of workers, the plain loop's at 0.
+
+    So what `save` wrote of a sweep can be drawn again: `by_workers(load(path))`.
+
+    Raises:
+        ValueError: there are two runs with the same number of workers.
+    """
+    found: dict[int, Run] = {}
+    for run in runs:
+        count = 0 if run.strategy == "serial" else run.workers
+        if count in found:
+            raise ValueError(f"this is not one sweep: two runs with {count} workers")
+        found[count] = run
+    return found
+
+
+# Files of runs.
+
+
+def save(path: str | Path, runs: Iterable[Run]) -> None:
+    """Write several runs to one file as JSON, without the results."""
+    _write(path, {"runs": [as_data(run) for run in runs]})
+
+
+def load(path: str | Path) -> list[Run]:
+    """Read the runs in a file that `save` wrote, or the one that `Run.save` wrote.
+
+    Raises:
+        ValueError: the file holds no such runs, or a newer format; in one line.
+    """
+    path = Path(path)
+    try:
+        return _read(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path.name}: this is not JSON ({error})") from None
+    except RecursionError:
+        raise ValueError(f"{path.name}: this is no saved run") from None
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+
+
+def recorded(folder: str | Path) -> dict[str, Run]:
+    """Load every run in folder, by the name of its file without ".json".
+
+    A printed line names each file of several runs, which `load` reads, and each that
+    can't be read; the others are returned still.
+    """
+    runs = {}
+    for path in sorted(Path(folder).glob("*.json")):
+        try:
+            runs[path.stem] = Run.load(path)
+        except ValueError as error:
+            print(error)
+        except OSError as error:
+            print(f"{path.name}: {error.strerror}")
+    return runs
+
+
+def as_data(run: Run) -> dict[str, Any]:
+    """Return what JSON can hold of the run: all but the results."""
+    names = [name for name in run.__dataclass_fields__ if name != "results"]
+    return {name: getattr(run, name) for name in names}
+
+
+def from_data(data: object) -> Run:
+    """Return the run that `as_data` has described, after a look at every field.
+
+    Raises:
+        ValueError: data describe no run; in one line.
+    """
+    known = set(Run.__dataclass_fields__) - {"results"}
+    if not isinstance(data, Mapping) or not data.keys() >= {"function", "spans"}:
+        raise ValueError("this is no saved run")
+    if strange := sorted(data.keys() - known):
+        raise ValueError(f"no run has a field {strange[0]!r}")
+    for name in ("strategy", "workers", "startup", "began", "wall", "rounds"):
+        if name not in data:
+            raise ValueError(f"its {name} is missing")
+    try:
+        rounds = tuple(Round(*map(_number, times)) for times in data["rounds"])
+        spans = tuple(map(_span, data["spans"]))
+    except TypeError:
+        raise ValueError("its spans or its rounds can't be right") from None
+    loaded = Run(**{**data, "spans": spans, "rounds": rounds})
+    for name, right in _CHECKS.items():
+        if not right(getattr(loaded, name)):
+            raise ValueError(f"its {name} can't be right")
+    return loaded
+
+
+def _write(path: str | Path, content: dict[str, Any]) -> None:
+    whole = {"format": FORMAT, **content}
+    text = json.dumps(whole, indent=1, allow_nan=False) + "\n"
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def _read(text: str) -> list[Run]:
+    written = json.loads(text)
+    if not isinstance(written, dict) or not _whole(written.get("format")):
+        raise ValueError("this is no saved run")
+    if written.pop("format") > FORMAT:
+        raise ValueError("it was saved by a newer version of this kit")
+    listed = written.get("runs", [written])
+    if not isinstance(listed, list) or not listed:
+        raise ValueError("it holds no runs")
+    return [from_data(each) for each in listed]
+
+
+def _span(data: Any) -> Span:
+    if len(data) != 7 or not all(map(_whole, data[:3])):
+        raise TypeError
+    task, pid, thread = data[:3]
+    start, end, cpu = map(_number, data[3:6])
+    span = Span(task, pid, thread, start, end, cpu, tuple(map(_stretch, data[6])))
+    if span.cpu < 0:
+        raise ValueError(f"task {task} has a negative CPU time")
+    if any(end < start for start, end in (*span.stretches, (span.start, span.end))):
+        raise ValueError(f"task {task} ends before it starts")
+    return span
+
+
+def _stretch(data: Any) -> tuple[float, float]:
+    if len(data) != 2:
+        raise TypeError
+    return _number(data[0]), _number(data[1])
+
+
+def _number(value: Any) -> float:
+    if not _finite(value):
+        raise TypeError
+    return float(value)
+
+
+def _finite(value: object) -> bool:
+    """Return whether value is a number: not a word, not true, not infinite."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and -1e300 < value < 1e300
+
+
+def _whole(value: object, least: int = 0) -> bool:
+    return _finite(value) and isinstance(value, int) and value >= least
+
+
+def _length(value: object) -> bool:
+    return _finite(value) and isinstance(value, int | float) and value >= 0
+
+
+def _word(value: object) -> bool:
+    return isinstance(value, str) and bool(value.split())
+
+
+def _facts(value: object) -> bool:
+    """Return whether value may be what a run notes of its making."""
+    return isinstance(value, dict) and all(
+        _whole(fact, 1) if name.endswith(" cores") else _plain(fact)
+        for name, fact in value.items()
+    )
+
+
+def _plain(fact: object) -> bool:
+    return fact is None or isinstance(fact, str | bool) or _finite(fact)
+
+
+_CHECKS = {
+    "function": _word,
+    "strategy": _word,
+    "workers": lambda value: _whole(value, 1),
+    "startup": _length,
+    "began": _finite,
+    "wall": lambda value: _length(value) and value > 0,
+    "idle": lambda value: value is None or _length(value),
+    "first": _length,
+    "ready": _whole,
+    "made": _facts,
+    "rounds": lambda rounds: (
+        bool(rounds) and all(r.wall > 0 and r.cores_busy >= 0 for r in rounds)
+    ),
+}

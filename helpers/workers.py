@@ -1,0 +1,277 @@
+"""How workers begin, and how pools are looked at and ended.
+
+The one file that knows private names of other libraries: pools have no public ones for
+most of what is done here. `PRIVATE` lists them, with the versions they were tried on.
+
+A worker process that starts fresh imports this file, so it imports nothing outside the
+standard library at first.
+"""
+
+import multiprocessing
+import multiprocessing.pool
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.pool import Pool, ThreadPool
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+AnyPool = TypeVar("AnyPool", bound=Executor | Pool)
+
+# For what object which private names are used, and the versions that have them.
+PYTHONS = "CPython 3.11.7, 3.13.0, 3.14.10 and 3.15.2"
+JOBLIB = "joblib 1.6.0"
+PRIVATE = {
+    "ProcessPoolExecutor": (
+        ("_processes", "_max_workers", "_result_queue", "_shutdown_thread"),
+        PYTHONS,
+    ),
+    "ThreadPoolExecutor": (("_threads", "_max_workers", "_shutdown"), PYTHONS),
+    "multiprocessing.Pool": (("_pool", "_processes", "_state", "_cache"), PYTHONS),
+    "the answer of Pool.map_async": (("_number_left", "_set"), PYTHONS),
+    "loky's reusable_executor": (("_executor", "_executor_kwargs"), JOBLIB),
+    "joblib.executor": (("_executor_args",), JOBLIB),
+    "joblib.Parallel": (("n_dispatched_tasks", "n_completed_tasks"), JOBLIB),
+}
+
+
+def lacking() -> list[str]:
+    """Return a sentence for each private name that this Python or joblib lacks."""
+    return [
+        f"{owner} has no {name} here, as {tried} have: helpers/workers.py needs it"
+        for owner, example in _examples().items()
+        for name in PRIVATE[owner][0]
+        for tried in [PRIVATE[owner][1]]
+        if not hasattr(example, name)
+    ]
+
+
+def _examples() -> dict[str, object]:
+    """Return one of each of the objects in PRIVATE."""
+    import joblib.executor
+    from joblib.externals.loky import reusable_executor
+
+    with (
+        ProcessPoolExecutor(1) as processes,
+        ThreadPoolExecutor(1) as threads,
+        ThreadPool(1) as pool,
+    ):
+        parallel = joblib.Parallel(1)
+        parallel([])
+        return {
+            "ProcessPoolExecutor": processes,
+            "ThreadPoolExecutor": threads,
+            "multiprocessing.Pool": pool,
+            "the answer of Pool.map_async": pool.map_async(abs, [1]),
+            "loky's reusable_executor": reusable_executor,
+            "joblib.executor": joblib.executor,
+            "joblib.Parallel": parallel,
+        }
+
+
+# How workers begin.
+
+
+def begin_work() -> None:
+    """Prepare a new worker process: it ends with its parent, and only then.
+
+    An interrupt goes to the kernel and to all of its workers at once; the workers
+    leave it to the kernel, which ends them. If the kernel itself is killed, nobody
+    tells them, so a thread of each watches for that.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def begin_quietly() -> None:
+    """Prepare a new worker process whose errors, if it breaks, nobody wants to see."""
+    begin_work()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid is None:
+        return
+    try:
+        parent.join()
+    except (TypeError, ValueError):  # joblib's workers hold no end of a pipe to it
+        _wait_for_end_of(parent.pid)
+    os._exit(1)
+
+
+if sys.platform == "win32":
+
+    def _wait_for_end_of(parent: int) -> None:
+        # A worker's os.getppid() stays the same there when the parent has gone.
+        import ctypes
+
+        synchronize, without_limit = 0x00100000, 0xFFFFFFFF
+        system = ctypes.WinDLL("kernel32")
+        system.OpenProcess.restype = ctypes.c_void_p
+        system.WaitForSingleObject.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+        handle = system.OpenProcess(synchronize, False, parent)
+        if handle:  # else it has gone already
+            system.WaitForSingleObject(handle, without_limit)
+
+else:
+
+    def _wait_for_end_of(parent: int) -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+
+
+# What a pool is like.
+
+
+def size_of(pool: Executor | Pool) -> int:
+    """Return how many workers the pool has, or will have when it needs them."""
+    return pool._processes if isinstance(pool, Pool) else pool._max_workers
+
+
+def processes_of(pool: Executor | Pool) -> list[BaseProcess]:
+    """Return the processes of the pool that have been started; none, if threads."""
+    if isinstance(pool, ThreadPool):
+        return []
+    if isinstance(pool, Pool):
+        return list(pool._pool)
+    return list((getattr(pool, "_processes", None) or {}).values())
+
+
+def has_threads(pool: object) -> bool:
+    """Return whether the pool's workers are threads."""
+    return isinstance(pool, ThreadPoolExecutor | ThreadPool)
+
+
+def is_open(pool: Executor | Pool) -> bool:
+    """Return whether the pool still takes tasks."""
+    if isinstance(pool, Pool):
+        return pool._state == multiprocessing.pool.RUN
+    closed = "_shutdown" if isinstance(pool, ThreadPoolExecutor) else "_shutdown_thread"
+    return not getattr(pool, closed)
+
+
+def waiting_in(parallel: Any) -> int:
+    """Return how many tasks a call of joblib's `Parallel` has sent and not got back."""
+    sent = getattr(parallel, "n_dispatched_tasks", 0)
+    return sent - getattr(parallel, "n_completed_tasks", 0)
+
+
+# How a pool ends. The standard library's own `with` waits for the running tasks, also
+# when a reader has pressed Stop.
+
+
+@contextmanager
+def ended(pool: AnyPool) -> Iterator[AnyPool]:
+    """Yield the pool; end it with the `with`, its workers at once if that failed."""
+    try:
+        yield pool
+    except BaseException as error:
+        # A thread can't be ended. An error waits for those that work, as `with` does.
+        end(pool, patience=None if isinstance(error, Exception) else 0.0)
+        raise
+    if isinstance(pool, Executor):
+        pool.shutdown()
+    else:
+        end(pool)
+
+
+def end(pool: Executor | Pool, patience: float | None = 0.0) -> None:
+    """End the pool's workers, whatever they do, and whoever waits for them.
+
+    Args:
+        pool: what to end.
+        patience: how long to wait for threads, which end with their tasks only, in
+            seconds; None: however long it takes.
+    """
+    if isinstance(pool, Pool):
+        _end_pool(pool)
+    elif isinstance(pool, ThreadPoolExecutor):
+        pool.shutdown(wait=patience is None, cancel_futures=True)
+        until = time.monotonic() + (patience or 0.0)
+        for thread in pool._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+    else:
+        _end_executor(pool)
+
+
+def _end_executor(pool: Executor) -> None:
+    # Python 3.14 has kill_workers(); before, their attribute is the only way.
+    workers = processes_of(pool)
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        _end_process(worker)
+    if workers and (results := getattr(pool, "_result_queue", None)):
+        # A worker that ended in the middle of a result has left the pool's own thread
+        # waiting for the rest; nobody can write it once this end is closed too.
+        results._writer.close()
+    pool.shutdown(cancel_futures=True)
+
+
+def _end_pool(pool: Pool) -> None:
+    workers = processes_of(pool)
+    # terminate() waits for a lock; a worker that was killed may have died with it.
+    ending = threading.Thread(target=pool.terminate, daemon=True)
+    ending.start()
+    ending.join(0.5)
+    for worker in workers + processes_of(pool):
+        worker.kill()
+        worker.join(1)
+    for answer in list(pool._cache.values()):  # nobody will give it any more
+        answer._number_left = 1
+        answer._set(getattr(answer, "_index", 0), (False, TimeoutError()))
+
+
+def _end_process(worker: BaseProcess) -> None:
+    worker.join(1)
+    if worker.is_alive():
+        worker.kill()
+        worker.join(1)
+
+
+# joblib's workers.
+
+
+def own_loky() -> Any:
+    """Return a joblib backend with worker processes of its own, which end with it.
+
+    Those that joblib keeps for the reader's own `Parallel` are neither used nor ended.
+    """
+    from joblib import executor as memory
+    from joblib.externals.loky import reusable_executor as kept
+    from joblib.parallel import LokyBackend
+
+    class OwnLoky(LokyBackend):
+        def configure(self, *args: Any, **options: Any) -> int:
+            # joblib keeps one pool for all: let it find none, and give it back.
+            with kept._executor_lock:
+                theirs = kept._executor, kept._executor_kwargs, memory._executor_args
+                kept._executor = kept._executor_kwargs = memory._executor_args = None
+                try:
+                    return super().configure(*args, **options)
+                finally:
+                    kept._executor, kept._executor_kwargs, memory._executor_args = (
+                        theirs
+                    )
+
+        def terminate(self) -> None:
+            mine = self._workers
+            super().terminate()
+            if mine is not None:
+                mine.terminate(kill_workers=True)
+
+    return OwnLoky()
+
+
+def end_kept_loky() -> None:
+    """End the workers that joblib keeps for its next call, if there are any."""
+    from joblib.externals.loky import reusable_executor as kept
+
+    if kept._executor is not None:
+        kept._executor.shutdown(wait=True)
