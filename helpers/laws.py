@@ -7,6 +7,7 @@ numbers or arrays; the fits take what `measure.sweep` returns, the plain loop at
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -21,6 +22,17 @@ Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 ROUNDS = 3
 
 
+def _check(name: str, value: object, least: float, most: float = math.inf) -> None:
+    """Raise ValueError, in one line, unless value, or each in it, lies in between."""
+    try:
+        numbers = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number, not {value!r}") from None
+    if not np.all((numbers >= least) & (numbers <= most)):
+        bounds = f"{least:g} up" if most == math.inf else f"{least:g} to {most:g}"
+        raise ValueError(f"{name} must be from {bounds}, not {value}")
+
+
 def amdahl(workers: Numbers, serial: float) -> Numbers:
     """Return the speed-up of a fixed amount of work, of which a part stays serial.
 
@@ -28,15 +40,18 @@ def amdahl(workers: Numbers, serial: float) -> Numbers:
         workers: how many, with a core each.
         serial: the share of the loop's time that only one worker can do, 0 to 1.
 
+    Raises:
+        ValueError: no such number of workers, or no such share; in one line.
+
     Source:
         G. M. Amdahl, "Validity of the single processor approach to achieving large
         scale computing capabilities", AFIPS Spring Joint Computer Conference, 1967,
         pp. 483-485, doi 10.1145/1465482.1465560.
     """
-    return overhead(workers, serial, 0.0)
+    return amdahl_with_overhead(workers, serial, 0.0)
 
 
-def overhead(workers: Numbers, serial: float, cost: float) -> Numbers:
+def amdahl_with_overhead(workers: Numbers, serial: float, cost: float) -> Numbers:
     """Return the speed-up by Amdahl's law if each further worker costs something too.
 
     Args:
@@ -45,11 +60,17 @@ def overhead(workers: Numbers, serial: float, cost: float) -> Numbers:
         cost: what each worker after the first adds to the wall time, as a share of the
             loop's time.
 
+    Raises:
+        ValueError: no such number of workers, no such share, or a negative cost.
+
     Source:
         N. J. Gunther, "Guerrilla Capacity Planning", Springer, 2007, chapters 4 to 6:
         the universal scalability law, 1/S = serial + (1 - serial)/p + cost (p - 1). By
         Karp and Flatt's measure it is a straight line: serial + cost p.
     """
+    _check("workers", workers, 1)
+    _check("serial", serial, 0, 1)
+    _check("cost", cost, 0)
     return 1 / (serial + (1 - serial) / workers + cost * (workers - 1))
 
 
@@ -60,10 +81,15 @@ def gustafson(workers: Numbers, serial: float) -> Numbers:
         workers: how many, with a core each.
         serial: the share of the time of the *parallel* run that is serial, 0 to 1.
 
+    Raises:
+        ValueError: no such number of workers, or no such share; in one line.
+
     Source:
         J. L. Gustafson, "Reevaluating Amdahl's law", Communications of the ACM 31(5),
         1988, pp. 532-533, doi 10.1145/42411.42415.
     """
+    _check("workers", workers, 1)
+    _check("serial", serial, 0, 1)
     return workers - serial * (workers - 1)
 
 
@@ -77,14 +103,19 @@ def karp_flatt(speedup: Numbers, workers: Numbers) -> Numbers:
         speedup: measured.
         workers: how many, two or more.
 
+    Raises:
+        ValueError: fewer workers, or a speed-up that is not above 0; in one line.
+
     Source:
         A. H. Karp and H. P. Flatt, "Measuring parallel processor performance",
         Communications of the ACM 33(5), 1990, pp. 539-543, doi 10.1145/78607.78614.
     """
+    _check("workers", workers, 2)
+    _check("speedup", speedup, np.nextafter(0, 1))
     return (1 / speedup - 1 / workers) / (1 - 1 / workers)
 
 
-LAWS = {"Amdahl's law": amdahl, "Amdahl's law with overhead": overhead}
+LAWS = {"Amdahl's law": amdahl, "Amdahl's law with overhead": amdahl_with_overhead}
 
 
 class Point(NamedTuple):
@@ -229,20 +260,13 @@ def _usable(runs: Mapping[int, Run]) -> list[int]:
 def _fitted(
     law: str, unknowns: tuple[str, ...], needed: int, runs: Mapping[int, Run]
 ) -> Fit:
-    # Here, as it takes longer to import than all else that the lessons draw with.
-    from scipy.optimize import curve_fit
-
     counts = _usable(runs)
     if len(counts) < needed:
         return Fit(law, {}, {}, (), _too_few(law, needed, counts))
-    walls = np.log([runs[count].wall for count in (0, *counts)])
     # The plain loop is as noisy as the rest, and each speed-up contains it. So its
     # time is an unknown too, and what is fitted are the times, not the speed-ups.
+    walls = np.array([runs[count].wall for count in (0, *counts)])
     workers = np.array([1, *counts], dtype=float)
-
-    def model(workers: NDArray, loop: float, *found: float) -> NDArray:
-        return loop - np.log(LAWS[law](workers, *found))
-
     noise = _noise(
         [
             run
@@ -250,26 +274,63 @@ def _fitted(
             if count in (0, 1, *counts) and len(run.rounds) >= ROUNDS
         ]
     )
-    best, covariance = curve_fit(
-        model,
-        workers,
-        walls,
-        p0=[walls[0], *[0.01] * len(unknowns)],
-        sigma=np.full(len(walls), noise),
-        absolute_sigma=True,
-        bounds=(
-            [-np.inf, *[0] * len(unknowns)],
-            [np.inf, 1, *[np.inf] * (len(unknowns) - 1)],
-        ),
+    found, covariance, misses = _least_squares(
+        _parts(workers)[:, : 1 + len(unknowns)] / (noise * walls)[:, None],
+        np.full(len(walls), 1 / noise),
     )
     # Points further from the law than their noise explains: the law is not all there
     # is, so its values are less certain (as the Particle Data Group scales errors).
-    misses = np.sum(((walls - model(workers, *best)) / noise) ** 2)
-    covariance = covariance * max(1, misses / max(1, len(walls) - len(best)))
-    values = dict(zip(unknowns, map(float, best[1:])))
-    errors = dict(zip(unknowns, map(float, np.sqrt(np.diag(covariance))[1:])))
+    covariance = covariance * max(1, misses / max(1, len(walls) - len(found)))
+    shares = np.minimum(found[1:] / found[0], 1)  # slower than the loop: all serial
+    values = dict(zip(unknowns, map(float, shares)))
+    errors = dict(zip(unknowns, map(float, _errors_of_shares(found, covariance))))
     sentence = _found(law, values, errors, counts)
     return Fit(law, values, errors, tuple(counts), sentence)
+
+
+def _parts(workers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what the laws say a wall time is made of, a row for each count.
+
+    wall = loop (1/p) + loop serial (1 - 1/p) + loop cost (p - 1): linear in the loop's
+    time, in its serial part and in the cost of each further worker, all in seconds.
+    """
+    return np.stack([1 / workers, 1 - 1 / workers, workers - 1], axis=1)
+
+
+def _least_squares(
+    parts: NDArray[np.float64], target: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Find the unknowns, none of them negative, for which parts @ unknowns is closest.
+
+    Args:
+        parts: of shape (points, unknowns), the first of them never 0; each row divided
+            by the noise of its point.
+        target: of shape (points,), divided likewise.
+
+    Returns:
+        The unknowns; their covariance, as if none were at its bound; and the sum of the
+        squared misses, in units of the noise.
+    """
+    best, least = np.zeros(parts.shape[1]), math.inf
+    # One that would be negative is nothing, then: the best without it.
+    for size in range(parts.shape[1]):
+        for others in combinations(range(1, parts.shape[1]), size):
+            kept = [0, *others]
+            found, *_ = np.linalg.lstsq(parts[:, kept], target, rcond=None)
+            misses = float(np.sum((target - parts[:, kept] @ found) ** 2))
+            if np.all(found >= 0) and misses < least:
+                best, least = np.zeros(parts.shape[1]), misses
+                best[kept] = found
+    return best, np.linalg.inv(parts.T @ parts), least
+
+
+def _errors_of_shares(
+    found: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return one standard error of each unknown as a share of the first, the loop."""
+    shares = found[1:] / found[0]
+    slopes = np.column_stack([-shares, np.eye(len(shares))]) / found[0]
+    return np.sqrt(np.diag(slopes @ covariance @ slopes.T))
 
 
 def _noise(runs: list[Run]) -> float:

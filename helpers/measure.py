@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from helpers.machine import facts, idle_seconds
 from helpers.runs import Round, Run, best_of, by_workers, load, recorded, save
 from helpers.strategies import check_workers, start
-from helpers.trace import Traced
+from helpers.trace import Span, Traced
 from helpers.travel import Map, name_of
 from helpers.workloads import nap
 
@@ -253,7 +253,8 @@ def _all_there(map_: Map, workers: int) -> tuple[float, int]:
     first: dict[tuple[int, int], float] = {}
     patience = perf_counter() + PATIENCE
     while len(first) < workers and perf_counter() < patience:
-        for _, span in map_(Traced(nap), enumerate([0.005] * workers)):
+        for _, noted in map_(Traced(nap), enumerate([0.005] * workers)):
+            span = Span._make(noted)
             first.setdefault(span.worker, span.start)
     return max(first.values()), len(first)
 
@@ -277,7 +278,7 @@ def _one_round(
         startup=started.startup,
         began=began,
         wall=wall,
-        spans=tuple(span for _, span in answers),
+        spans=tuple(Span._make(noted) for _, noted in answers),
         idle=None if idle is None or since is None else max(0.0, since - idle),
         first=serial,
         ready=started.ready,

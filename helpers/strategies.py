@@ -13,8 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from math import ceil
-from multiprocessing import get_context
-from multiprocessing.pool import Pool
+from multiprocessing import TimeoutError, get_context
+from multiprocessing.pool import IMapIterator, Pool
 from pickle import PicklingError
 from typing import Any, Literal, get_args
 
@@ -201,19 +201,23 @@ def check_workers(workers: int) -> None:
 
 
 def _watched_map(pool: Pool) -> Map:
-    """Return pool.map, but one that raises where pool.map would wait for ever."""
+    """Return pool.imap, but one that raises where pool.imap would wait for ever."""
     workers = processes_of(pool)
+
+    def next_of(answers: "IMapIterator[Any]") -> Any:
+        while True:
+            try:
+                return answers.next(timeout=0.1)
+            except TimeoutError:
+                if any(worker.exitcode is not None for worker in workers):
+                    raise BrokenProcessPool("a worker of the pool died") from None
 
     def watched_map(
         function: Callable[[Any], Any], inputs: Iterable[Any]
     ) -> Iterable[Any]:
-        answer = pool.map_async(function, inputs, chunksize=1)
-        while not answer.ready():
-            answer.wait(0.1)
-            died = any(worker.exitcode is not None for worker in workers)
-            if died and not answer.ready():
-                raise BrokenProcessPool("a worker of the pool died")
-        return answer.get()
+        inputs = list(inputs)
+        answers = pool.imap(function, inputs)
+        return (next_of(answers) for _ in inputs)
 
     return watched_map
 

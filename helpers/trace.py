@@ -45,22 +45,23 @@ class Stretches(tuple):
 
 
 class Traced:
-    """A function that reports a Span along with its result.
+    """A function that reports what a Span is made of along with its result.
 
-    It takes (position, input), as `enumerate` yields them, and returns (result, span).
+    It takes (position, input), as `enumerate` yields them. It returns the result, and a
+    plain tuple of a Span's fields: sent by the thousand, that costs half as much.
     """
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
 
-    def __call__(self, numbered: tuple[int, Any]) -> tuple[Any, Span]:
+    def __call__(self, numbered: tuple[int, Any]) -> tuple[Any, tuple[Any, ...]]:
         task, item = numbered
         start, cpu = perf_counter(), thread_time()
         result = self.function(item)
         cpu, end = thread_time() - cpu, perf_counter()
         stretches = result if isinstance(result, Stretches) else ()
         thread = threading.get_ident()
-        return result, Span(task, os.getpid(), thread, start, end, cpu, stretches)
+        return result, (task, os.getpid(), thread, start, end, cpu, stretches)
 
 
 def watched_countdown(n: int, gap: float = 0.0005) -> Stretches:

@@ -76,29 +76,6 @@ def library_files(limit: int | None = None) -> list[str]:
     return [str(path) for path in files[:limit]]
 
 
-def mandelbrot_row(y: int, width: int = 300, height: int = 200) -> list[int]:
-    """Return row y of a Mandelbrot image: for each pixel the steps until it escapes.
-
-    The image spans -2 to 1 and -1 to 1; 50 steps stand for "never" (holds the GIL).
-
-    >>> max(mandelbrot_row(100)), min(mandelbrot_row(0))
-    (50, 1)
-    """
-    return [
-        _escape_steps(complex(-2 + 3 * x / width, -1 + 2 * y / height))
-        for x in range(width)
-    ]
-
-
-def _escape_steps(c: complex, limit: int = 50) -> int:
-    z = 0j
-    for step in range(limit):
-        if abs(z) > 2:
-            return step
-        z = z * z + c
-    return limit
-
-
 def sha256_rounds(rounds: int) -> str:
     """Hash the same 64 KiB block rounds times; return the digest (lets go of the GIL).
 
@@ -132,11 +109,17 @@ def fetch(url: str) -> str:
     import urllib.error
     import urllib.request as web
 
+    class Https(web.BaseHandler):
+        # Loads certificates, which takes long, only where a site asks for it.
+        def https_open(self, request: web.Request) -> object:
+            return web.HTTPSHandler().https_open(request)
+
     # Straight to the server, whatever proxy the environment names: it is on this
-    # machine. And `build_opener` would load certificates, which takes long.
+    # machine.
     straight = web.OpenerDirector()
     for handler in (
-        web.HTTPSHandler if url.startswith("https:") else web.HTTPHandler,
+        web.HTTPHandler,
+        Https,
         web.HTTPDefaultErrorHandler,
         web.HTTPRedirectHandler,
         web.HTTPErrorProcessor,

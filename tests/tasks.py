@@ -35,6 +35,12 @@ def double(x: int) -> int:
     return 2 * x
 
 
+def whose(x: int) -> int:
+    """Return the process that ran this; long enough for the other worker to come."""
+    time.sleep(0.05)
+    return os.getpid()
+
+
 def remainder(x: int) -> int:
     return 100 % x
 

@@ -14,11 +14,11 @@ from helpers.laws import (
     LAWS,
     Fit,
     amdahl,
+    amdahl_with_overhead,
     fit_amdahl,
     fit_overhead,
     gustafson,
     karp_flatt,
-    overhead,
     serial_or_overhead,
     speedups,
 )
@@ -53,17 +53,17 @@ def test_gustafson_is_amdahl_with_the_share_of_the_longer_loop(
 
 
 @given(several, shares, st.floats(0, 0.1))
-def test_karp_flatt_is_constant_but_for_overhead(
+def test_karp_flatt_is_constant_but_for_amdahl_with_overhead(
     workers: int, serial: float, cost: float
 ) -> None:
-    found = karp_flatt(overhead(workers, serial, cost), workers)
+    found = karp_flatt(amdahl_with_overhead(workers, serial, cost), workers)
     assert found == pytest.approx(serial + cost * workers)
 
 
 def test_the_laws_take_arrays() -> None:
     workers = np.array([1.0, 2.0, 4.0])
     for law in (*LAWS.values(), gustafson):
-        unknowns = (0.1, 0.01) if law is overhead else (0.1,)
+        unknowns = (0.1, 0.01) if law is amdahl_with_overhead else (0.1,)
         assert law(workers, *unknowns) == pytest.approx(
             [law(count, *unknowns) for count in (1, 2, 4)]
         )

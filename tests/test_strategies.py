@@ -24,8 +24,12 @@ IN_POOLS = [name for name in IN_PROCESSES if name != "joblib"]
 
 @pytest.fixture(scope="module", params=ALL)
 def started(request: pytest.FixtureRequest) -> Iterator[Map]:
-    with strategies.start(request.param, 2) as map_:
+    with strategies.start(request.param, workers_for(request.param)) as map_:
         yield map_
+
+
+def workers_for(name: str) -> int:
+    return 1 if name == "serial" else 2
 
 
 @settings(
@@ -56,7 +60,7 @@ def test_any_number_of_workers(name: str, workers: int, inputs: list[str]) -> No
 @pytest.mark.parametrize("name", ALL)
 def test_an_error_is_the_functions_own(name: str) -> None:
     with pytest.raises(ZeroDivisionError) as caught:
-        run(remainder, [1, 0, 2], name, 2)
+        run(remainder, [1, 0, 2], name, workers_for(name))
     text = "".join(traceback.format_exception(caught.value))
     assert "return 100 % x" in text  # the line in the worker
 
@@ -65,7 +69,7 @@ def test_an_error_is_the_functions_own(name: str) -> None:
 def test_an_error_that_cannot_travel(name: str) -> None:
     expected = Picky if name in ["serial", *IN_THREADS] else WorkerError
     with pytest.raises(expected, match=r"[34]: no") as caught:
-        run(picky, [3, 4], name, 2)
+        run(picky, [3, 4], name, workers_for(name))
     text = "".join(traceback.format_exception(caught.value))
     assert 'raise Picky(x, "no")' in text
 
@@ -95,6 +99,9 @@ def test_windows_has_a_highest_number(monkeypatch: pytest.MonkeyPatch) -> None:
         "thread",
         "threads spawn",
         "serial 2",
+        "joblib loky 0",
+        "joblib loky many",
+        "joblib loky 10 10",
         "processes slow",
         "joblib processes",
         "processes spawn spawn",

@@ -1,0 +1,174 @@
+"""How workers begin and end, by names that other libraries may change."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.pool import Pool, ThreadPool
+from time import perf_counter
+from unittest.mock import MagicMock, Mock
+
+import pytest
+from conftest import START_METHODS, until, workers_of
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+from tasks import whose
+
+from helpers import measure, strategies, workers
+from helpers.measure import race, run
+from helpers.trace import Traced
+from helpers.travel import Map, name_of, worker_traceback
+from helpers.workloads import nap
+
+METHOD = START_METHODS[0]
+POOLS: dict[str, Callable[[], Pool | ProcessPoolExecutor | ThreadPoolExecutor]] = {
+    "threads": lambda: ThreadPoolExecutor(2),
+    "processes": lambda: ProcessPoolExecutor(2),
+    "pool": lambda: get_context(METHOD).Pool(2),
+    "pool of threads": lambda: ThreadPool(2),
+}
+
+
+def test_this_python_has_the_private_names() -> None:
+    assert not workers.lacking(), "\n".join(workers.lacking())
+
+
+def test_a_name_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(workers.PRIVATE, "joblib.executor", (("_gone",), "joblib 9"))
+    (said,) = workers.lacking()
+    assert said.startswith("joblib.executor has no _gone here, as joblib 9 have")
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_what_a_pool_is_like(kind: str) -> None:
+    with POOLS[kind]() as pool:
+        assert workers.size_of(pool) == 2
+        assert workers.is_open(pool)
+        assert sum(pool.map(abs, [-1, -2])) == 3
+        threads = "threads" in kind
+        assert workers.has_threads(pool) == threads
+        assert bool(workers.processes_of(pool)) == (not threads)
+    assert not workers.is_open(pool)
+
+
+@pytest.mark.parametrize("kind", ["processes", "pool"])
+def test_an_end_ends_those_at_work_and_those_who_wait(kind: str) -> None:
+    pool = POOLS[kind]()
+    failed: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            list(pool.map(nap, [60, 60]))
+        except BaseException as error:
+            failed.append(error)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    assert until(lambda: len(workers.processes_of(pool)) == 2)
+    time.sleep(0.3)
+    mine = workers.processes_of(pool)
+    workers.end(pool)
+    waiting.join(5)
+    assert failed and not waiting.is_alive()
+    assert not any(process.is_alive() for process in mine)
+
+
+@pytest.fixture
+def kept() -> Iterator[set[int]]:
+    """Yield the process ids of two workers that joblib keeps for the reader."""
+    get_reusable_executor().shutdown(wait=True)
+    yield pids_of_kept()
+    get_reusable_executor().shutdown(wait=True)
+
+
+def pids_of_kept() -> set[int]:
+    return set(Parallel(n_jobs=2)(delayed(whose)(x) for x in range(8)))
+
+
+@pytest.mark.parametrize("way", ["joblib", "joblib loky 10", "joblib threading"])
+def test_the_readers_own_joblib_workers_stay(kept: set[int], way: str) -> None:
+    ran = set(run(whose, range(8), way, 3).results)
+    assert not ran & kept
+    with pytest.raises(ZeroDivisionError):
+        run((1).__floordiv__, [0], way, 3)
+    assert pids_of_kept() == kept
+    assert len(workers_of()) == 2, "those of the run have ended"
+
+
+def test_two_ways_of_joblib_have_the_workers_that_were_asked_for() -> None:
+    runs = race(nap, [0.05] * 12, {"joblib": 2, "joblib loky 1": 3}, rounds=1)
+    assert {way: len(made.by_worker) for way, made in runs.items()} == {
+        "joblib": 2,
+        "joblib loky 1": 3,
+    }
+
+
+def test_end_kept_loky_ends_them(kept: set[int]) -> None:
+    workers.end_kept_loky()
+    assert not pids_of_kept() & kept
+
+
+def test_the_pool_of_multiprocessing_sends_in_chunks() -> None:
+    """One by one, it takes some fifty times as long as `Pool.map`."""
+    numbers = list(range(2000))
+    took: dict[str, list[float]] = {"ours": [], "bare": []}
+    with (
+        strategies.start("multiprocessing_pool", 2) as map_,
+        get_context().Pool(2) as pool,
+    ):
+        for _ in range(10):
+            began = perf_counter()
+            ours = list(map_(abs, numbers))
+            took["ours"].append(perf_counter() - began)
+            bare = pool.map(abs, numbers)
+            took["bare"].append(perf_counter() - began - took["ours"][-1])
+    assert ours == bare == numbers
+    assert min(took["ours"]) < 5 * min(took["bare"])
+
+
+def test_a_start_waits_for_the_last_and_notes_who_came(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second of two workers comes after a while, as one that imports much."""
+
+    @contextmanager
+    def late(workers: int) -> Iterator[Map]:
+        with ThreadPoolExecutor(workers) as pool:
+            pool.submit(time.sleep, 0.6)
+            yield pool.map
+
+    monkeypatch.setitem(strategies.STRATEGIES, "late", late)
+    made = run(nap, [0.01] * 4, "late", 2)
+    assert made.ready == 2 and made.startup > 0.5
+    monkeypatch.setattr(measure, "PATIENCE", 0.2)
+    assert run(nap, [0.01] * 4, "late", 2).ready == 1
+
+
+@pytest.mark.parametrize("kind", [Mock, MagicMock])
+def test_an_object_that_answers_to_every_name_has_a_name(kind: type) -> None:
+    assert name_of(kind()) == kind.__name__
+    assert name_of(partial(Traced(partial(abs)))) == "abs"
+
+
+def test_a_frame_whose_file_is_gone_swallows_no_other() -> None:
+    here = os.getcwd()
+    error = ValueError("no")
+    error.__cause__ = RuntimeError(
+        "Traceback:\n"
+        f'  File "{here}/gone.py", line 3, in first\n'
+        f'  File "{here}/there.py", line 6, in second\n'
+        "    return f(x)\n           ^^^^\n"
+        f'  File "/elsewhere/other.py", line 1, in third\n    g()\n'
+        f'  File "{here}/gone.py", line 9, in fourth\n'
+        "ValueError: no\n"
+    )
+    assert worker_traceback(error).splitlines() == [
+        "gone.py, line 3, in first",
+        "there.py, line 6, in second: return f(x)",
+        "gone.py, line 9, in fourth",
+        "ValueError: no",
+    ]
