@@ -22,6 +22,10 @@ print(start, time.perf_counter(), time.thread_time())
 """
 
 
+# ProcessPoolExecutor refuses more: Windows can't wait for more handles at a time.
+MOST_PROCESSES_ON_WINDOWS = 61
+
+
 class Cores(NamedTuple):
     """How many cores there are: logical (all of them) and allowed (to this Python)."""
 
@@ -49,6 +53,31 @@ def _allowed_cpus() -> set[int] | None:
     if sys.platform in ("darwin", "win32"):
         return None
     return os.sched_getaffinity(0)
+
+
+def check_workers(workers: int) -> None:
+    """Raise ValueError, in one line, unless workers is a number that can be started."""
+    most = MOST_PROCESSES_ON_WINDOWS if sys.platform == "win32" else None
+    whole = isinstance(workers, int) and not isinstance(workers, bool)
+    if not whole or workers < 1 or (most and workers > most):
+        allowed = f"from 1 to {most}" if most else "from 1 up"
+        raise ValueError(
+            f"workers must be a whole number {allowed}, not {workers!r}; "
+            f"this machine has {cores().allowed} for you"
+        )
+
+
+def check_rounds(rounds: int) -> None:
+    """Raise ValueError, in one line, unless something can be measured so often."""
+    if not isinstance(rounds, int) or isinstance(rounds, bool) or rounds < 1:
+        raise ValueError(f"rounds must be a whole number from 1 up, not {rounds!r}")
+
+
+def check_seconds(seconds: float) -> None:
+    """Raise ValueError, in one line, unless something can take so long."""
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not 0 < seconds < math.inf:
+        raise ValueError(f"seconds must be a number above 0, not {seconds!r}")
 
 
 def gil_enabled() -> bool:
@@ -145,8 +174,14 @@ def ceiling(
 
     Returns:
         The speed-up over one interpreter: at most about `workers`.
+
+    Raises:
+        ValueError: no such number of workers, seconds or rounds; in one line.
     """
-    workers = workers or cores().allowed
+    workers = cores().allowed if workers is None else workers
+    check_workers(workers)
+    check_seconds(seconds)
+    check_rounds(rounds)
     steps = int(seconds * _steps_per_second())
     alone, together = [], []
     for _ in range(rounds):

@@ -11,9 +11,15 @@ from datetime import date
 from time import perf_counter, thread_time
 from typing import Any, NamedTuple
 
-from helpers.machine import facts, idle_seconds
+from helpers.machine import (
+    check_rounds,
+    check_seconds,
+    check_workers,
+    facts,
+    idle_seconds,
+)
 from helpers.runs import Round, Run, best_of, by_workers, load, recorded, save
-from helpers.strategies import check_workers, start
+from helpers.strategies import start
 from helpers.trace import Span, Traced
 from helpers.travel import Map, name_of
 from helpers.workloads import nap
@@ -167,12 +173,10 @@ def _checked(
 ) -> list[Any]:
     """Return the inputs as a list; what can't be measured gets one line."""
     if not callable(function):
-        raise ValueError(f"the first argument must be a function, not {function!r}")
-    if not isinstance(rounds, int) or rounds < 1:
-        raise ValueError(f"rounds must be a whole number from 1 up, not {rounds!r}")
+        raise ValueError(f"what is to be measured must be a function, not {function!r}")
+    check_rounds(rounds)
     if not isinstance(inputs, Iterable):
-        kind = type(inputs).__name__
-        raise ValueError(f"inputs must be a list or the like, not {kind}")
+        raise ValueError(f"inputs must be a list or the like, not {inputs!r}")
     return list(inputs)
 
 
@@ -214,8 +218,7 @@ def calibrate(function: Callable[[int], Any], seconds: float) -> int:
             seconds is no length of time.
     """
     _checked(function, ())
-    if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
-        raise ValueError(f"seconds must be a number above 0, not {seconds!r}")
+    check_seconds(seconds)
     # What is too short for the clock is called several times in one go.
     calls = math.ceil(TICK / seconds)
     n, patience = 1, perf_counter() + 10 * seconds + 1

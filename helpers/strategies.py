@@ -6,7 +6,6 @@ exception; and whatever ends them, an interrupt too, they leave no worker behind
 """
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,7 +17,7 @@ from multiprocessing.pool import IMapIterator, Pool
 from pickle import PicklingError
 from typing import Any, Literal, get_args
 
-from helpers.machine import cores, start_methods
+from helpers.machine import check_workers, start_methods
 from helpers.travel import Map, cannot_travel, name_of, packed, reported, stays
 from helpers.workers import begin_work, ended, own_loky, processes_of
 
@@ -100,8 +99,6 @@ STRATEGIES: dict[str, Callable[..., AbstractContextManager[Map]]] = {
     "multiprocessing_pool": multiprocessing_pool,
     "joblib": joblib,
 }
-# ProcessPoolExecutor refuses more: Windows can't wait for more handles at a time.
-MOST_PROCESSES_ON_WINDOWS = 61
 
 
 @contextmanager
@@ -147,8 +144,7 @@ def parsed(strategy: str) -> tuple[Callable[..., Any], dict[str, Any]]:
         ValueError: there is no such strategy, or no such option; in one line.
     """
     if not isinstance(strategy, str):
-        kind = type(strategy).__name__
-        raise ValueError(f"a strategy is a name or a map of yours, not {kind}")
+        raise ValueError(f"a strategy is a name or a map of yours, not {strategy!r}")
     name, *words = strategy.split() or [""]
     if name not in STRATEGIES:
         raise ValueError(f"no strategy {strategy!r}: choose from {list(STRATEGIES)}")
@@ -186,18 +182,6 @@ def _options_of(name: str, options: list[inspect.Parameter]) -> str:
         for option in options
     ]
     return f"{name!r} may be followed by {', then by '.join(allowed)}"
-
-
-def check_workers(workers: int) -> None:
-    """Raise ValueError, in one line, unless workers is a number that can be started."""
-    most = MOST_PROCESSES_ON_WINDOWS if sys.platform == "win32" else None
-    whole = isinstance(workers, int) and not isinstance(workers, bool)
-    if not whole or workers < 1 or (most and workers > most):
-        allowed = f"from 1 to {most}" if most else "from 1 up"
-        raise ValueError(
-            f"workers must be a whole number {allowed}, not {workers!r}; "
-            f"this machine has {cores().allowed} for you"
-        )
 
 
 def _watched_map(pool: Pool) -> Map:

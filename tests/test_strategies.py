@@ -87,9 +87,9 @@ def test_refuses_a_number_of_workers(name: str, workers: object) -> None:
 
 def test_windows_has_a_highest_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
-    strategies.check_workers(61)
+    machine.check_workers(61)
     with pytest.raises(ValueError, match="from 1 to 61, not 62"):
-        strategies.check_workers(62)
+        machine.check_workers(62)
 
 
 @pytest.mark.parametrize(
