@@ -5,10 +5,10 @@ numbers or arrays; the fits take what `measure.sweep` returns, the plain loop at
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +115,10 @@ def karp_flatt(speedup: Numbers, workers: Numbers) -> Numbers:
     return (1 / speedup - 1 / workers) / (1 - 1 / workers)
 
 
-LAWS = {"Amdahl's law": amdahl, "Amdahl's law with overhead": amdahl_with_overhead}
+LAWS: dict[str, Callable[..., Any]] = {
+    "Amdahl's law": amdahl,
+    "Amdahl's law with overhead": amdahl_with_overhead,
+}
 
 
 class Point(NamedTuple):
@@ -321,7 +324,7 @@ def _least_squares(
             if np.all(found >= 0) and misses < least:
                 best, least = np.zeros(parts.shape[1]), misses
                 best[kept] = found
-    return best, np.linalg.inv(parts.T @ parts), least
+    return best, np.asarray(np.linalg.inv(parts.T @ parts), float), least
 
 
 def _errors_of_shares(

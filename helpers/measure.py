@@ -88,7 +88,7 @@ def run(
 def race(
     function: Callable[[Any], Any],
     inputs: Iterable[Any],
-    strategies: Mapping[str | Map, int],
+    strategies: Mapping[Any, int],
     rounds: int = 3,
     budget: float = 5.0,
 ) -> dict[str, Run]:
@@ -180,7 +180,7 @@ def _checked(
     return list(inputs)
 
 
-def _named(strategies: Mapping[str | Map, int]) -> dict[str, Way]:
+def _named(strategies: Mapping[Any, int]) -> dict[str, Way]:
     """Return the ways of a race by the names of their results."""
     if not isinstance(strategies, Mapping) or not strategies:
         raise ValueError(

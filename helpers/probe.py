@@ -118,8 +118,9 @@ class Probe:
             pid, thread = map(int, file.stem.split("-"))
             for line in file.read_text().splitlines(keepends=True):
                 if line.endswith("\n"):  # a worker may have been ended while it wrote
-                    *numbers, trip, failed, item = line.rstrip("\n").split(" ", 5)
-                    span = Span(0, pid, thread, *map(float, numbers))
+                    start, end, cpu, trip, failed, item = line[:-1].split(" ", 5)
+                    times = float(start), float(end), float(cpu)
+                    span = Span(0, pid, thread, *times)
                     found.append(Call(item, span, int(trip), failed == "1"))
         found.sort(key=lambda call: call.span.start)
         return [

@@ -319,18 +319,18 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _finite(value: object) -> bool:
+def _finite(value: Any) -> bool:
     """Return whether value is a number: not a word, not true, not infinite."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and -1e300 < value < 1e300
 
 
-def _whole(value: object, least: int = 0) -> bool:
+def _whole(value: Any, least: int = 0) -> bool:
     return _finite(value) and isinstance(value, int) and value >= least
 
 
-def _length(value: object) -> bool:
-    return _finite(value) and isinstance(value, int | float) and value >= 0
+def _length(value: Any) -> bool:
+    return _finite(value) and value >= 0
 
 
 def _word(value: object) -> bool:

@@ -39,6 +39,7 @@ def start() -> str:
             stderr=subprocess.PIPE,
             text=True,
         )
+        assert _running.stdout and _running.stderr
         _address = _running.stdout.readline().strip()
         if not _address:
             raise RuntimeError(f"the server did not start: {_running.stderr.read()}")

@@ -152,7 +152,7 @@ def parsed(strategy: str) -> tuple[Callable[..., Any], dict[str, Any]]:
     _, *options = inspect.signature(begin).parameters.values()
     if len(words) > len(options):
         raise ValueError(f"no strategy {strategy!r}: {_options_of(name, options)}")
-    found = {}
+    found: dict[str, Any] = {}
     for word, option in zip(words, options):
         if word in _choices(option):
             found[option.name] = word

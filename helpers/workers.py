@@ -126,21 +126,21 @@ else:
             time.sleep(1)
 
 
-# What a pool is like.
+# What a pool is like. It is "Any" here: the private names of one have no types.
 
 
-def size_of(pool: Executor | Pool) -> int:
+def size_of(pool: Any) -> int:
     """Return how many workers the pool has, or will have when it needs them."""
-    return pool._processes if isinstance(pool, Pool) else pool._max_workers
+    return getattr(pool, "_max_workers", None) or pool._processes
 
 
-def processes_of(pool: Executor | Pool) -> list[BaseProcess]:
+def processes_of(pool: Any) -> list[BaseProcess]:
     """Return the processes of the pool that have been started; none, if threads."""
     if isinstance(pool, ThreadPool):
         return []
-    if isinstance(pool, Pool):
-        return list(pool._pool)
-    return list((getattr(pool, "_processes", None) or {}).values())
+    if isinstance(pool, Executor):
+        return list((getattr(pool, "_processes", None) or {}).values())
+    return list(pool._pool)
 
 
 def has_threads(pool: object) -> bool:
@@ -148,12 +148,13 @@ def has_threads(pool: object) -> bool:
     return isinstance(pool, ThreadPoolExecutor | ThreadPool)
 
 
-def is_open(pool: Executor | Pool) -> bool:
+def is_open(pool: Any) -> bool:
     """Return whether the pool still takes tasks."""
-    if isinstance(pool, Pool):
-        return pool._state == multiprocessing.pool.RUN
-    closed = "_shutdown" if isinstance(pool, ThreadPoolExecutor) else "_shutdown_thread"
-    return not getattr(pool, closed)
+    if isinstance(pool, ThreadPoolExecutor):
+        return not pool._shutdown
+    if isinstance(pool, Executor):
+        return not getattr(pool, "_shutdown_thread", False)
+    return pool._state == multiprocessing.pool.RUN
 
 
 def waiting_in(parallel: Any) -> int:
@@ -214,7 +215,7 @@ def _end_executor(pool: Executor) -> None:
     pool.shutdown(cancel_futures=True)
 
 
-def _end_pool(pool: Pool) -> None:
+def _end_pool(pool: Any) -> None:
     workers = processes_of(pool)
     # terminate() waits for a lock; a worker that was killed may have died with it.
     ending = threading.Thread(target=pool.terminate, daemon=True)
