@@ -2,10 +2,12 @@
 
 import os
 import statistics
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from time import sleep, thread_time
 
 import nbformat
@@ -231,3 +233,32 @@ def assert_with_two_cores(
             pytest.skip(f"two free cores are needed: {free:.1f} were")
         shown = [(run.switch_interval, run.overlap, run.cores_busy) for run in runs]
         raise AssertionError(shown)
+
+
+# In a Python with nothing installed.
+
+BARE = """
+import sys
+sys.path.insert(0, {root!r})
+from helpers.measure import calibrate, race
+from helpers.workloads import countdown
+if __name__ == "__main__":
+    n = calibrate(countdown, 0.05)
+    runs = race(countdown, [n] * 4, {{"serial": 1, "threads": 2, "processes": 2}}, 1, 0)
+    for name, run in runs.items():
+        print(name, run.ready, len(run.by_worker), run.results, sep="|")
+    print(*sorted({{"psutil", "joblib", "tqdm", "numpy"}} & set(sys.modules)))
+"""
+
+
+def test_a_bare_python_measures_with_threads_and_processes() -> None:
+    code = BARE.format(root=str(Path(__file__).parent.parent))
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True
+    )
+    *said, imported = done.stdout.splitlines()
+    assert [line.split("|")[::3] for line in said] == [
+        [name, "[0, 0, 0, 0]"] for name in ("serial", "threads", "processes")
+    ], done.stderr
+    assert [line.split("|")[1] for line in said] == ["1", "2", "2"]
+    assert imported == ""
