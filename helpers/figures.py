@@ -7,6 +7,7 @@ the sentence instead of showing them.
 import functools
 import io
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
+from matplotlib.patches import Patch, Rectangle
 
 from helpers.laws import Fit, Point, amdahl, speedups
 from helpers.machine import Cores
-from helpers.runs import Run
+from helpers.measure import Run
+from helpers.said import say
 from helpers.trace import Span
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ def _shown(draw: Callable[..., Drawn]) -> Callable[..., None]:
         figure, sentence = draw(*args, **options)
         width = round(figure.get_figwidth() * SEEN)
         display(Image(png(figure, sentence), width=width, alt=sentence))
-        print(sentence)
+        say(sentence)
 
     show.draw = draw
     return show
@@ -163,6 +166,91 @@ def _timeline_title(run: Run) -> str:
         f"{_workers(run)}: {tasks} in {_seconds(run.wall)}, "
         f"{run.cores_busy:.1f} cores busy"
     )
+
+
+# Shade and hatch of each result, in the order in which they first came back.
+RESULTS = (
+    ("#737373", ""),
+    ("white", "///"),
+    ("#C7C7C7", ""),
+    ("white", "..."),
+    ("#C7C7C7", "xxx"),
+    ("white", ""),
+)
+
+
+@_shown
+def outcomes(*runs: Run, names: Sequence[str] | None = None) -> Drawn:
+    """Show each task as a box that is shaded by what the task returned.
+
+    Args:
+        runs: one panel each, on its own time axis; not from files, which keep no
+            results.
+        names: what to call each of them; by default its workers.
+
+    Raises:
+        ValueError: a run without results, more than six different ones, or a name too
+            few or too many.
+    """
+    names = [_workers(run) for run in runs] if names is None else list(names)
+    if len(names) != len(runs):
+        raise ValueError(f"outcomes: {len(names)} names for {len(runs)} runs")
+    looks = _result_looks(runs)
+    figure, panels = _panels(runs, row_height=0.45, sharex=False)
+    said = [_outcomes_title(name, run) for name, run in zip(names, runs)]
+    for axes, run, title in zip(panels, runs, said):
+        thin = 0.3 if len(run.spans) > 200 else 1
+        for row, spans in enumerate(run.by_worker.values()):
+            for span in spans:
+                shade, hatch = looks[_result(run, span.task)]
+                box = _box(span.start - run.began, span.end - run.began, row - 0.4, 0.8)
+                style = {"facecolor": shade, "edgecolor": "black", "hatch": hatch}
+                axes.add_collection(PolyCollection([box], linewidth=thin, **style))
+        _rows(axes, len(run.by_worker))
+        axes.set_xlim(0, 1.02 * run.wall)
+        axes.set_title(_cut(title, 80), loc="left", fontsize=11)
+    panels[-1].set_xlabel("seconds since the work began (each box: a task)")
+    boxes = [
+        Patch(facecolor=shade, edgecolor="black", hatch=hatch, label=_cut(result))
+        for result, (shade, hatch) in looks.items()
+    ]
+    longest = max(len(box.get_label()) for box in boxes)
+    columns = min(3, 75 // (longest + 8))
+    figure.legend(
+        handles=boxes, loc="outside lower center", ncols=columns, frameon=False
+    )
+    return figure, " ".join(f"{_capital(title)}." for title in said)
+
+
+def _result_looks(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
+    """Return the shade and the hatch of each result, the same in all the runs."""
+    if any(len(run.results) != len(run.spans) for run in runs):
+        raise ValueError("outcomes: a run without its results (a file keeps none)")
+    found = list(dict.fromkeys(_result(run, s.task) for run in runs for s in run.spans))
+    if len(found) > len(RESULTS):
+        raise ValueError(
+            f"outcomes: {len(found)} different results; "
+            f"a figure tells at most {len(RESULTS)} apart"
+        )
+    return dict(zip(found, RESULTS))
+
+
+def _result(run: Run, task: int) -> str:
+    """Return what a task returned, on one line."""
+    return " ".join(repr(run.results[task]).split())
+
+
+def _outcomes_title(name: str, run: Run) -> str:
+    counted = Counter(_result(run, span.task) for span in run.spans)
+    (first, most), *others = counted.most_common()
+    title = f"{name}: {most} of {len(run.spans)} tasks returned {_cut(first)}"
+    return title + "".join(
+        f", {count} returned {_cut(result)}" for result, count in others
+    )
+
+
+def _cut(text: str, longest: int = 32) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 @_shown
@@ -376,7 +464,8 @@ def speedup(
     sweeps: Mapping[str, Mapping[int, Run]],
     ceiling: float | None = None,
     law: Fit | None = None,
-    guess: float | None = None,
+    guess: "Guess | None" = None,
+    serial: float | None = None,
 ) -> Drawn:
     """Show speed-up and efficiency against the workers, every round a point.
 
@@ -385,7 +474,9 @@ def speedup(
             nobody measured is called simulated.
         ceiling: from `machine.ceiling()`: what separate interpreters get.
         law: fitted to the runs; not drawn where there were too few points for it.
-        guess: a serial share, 0 to 1, for which Amdahl's law is drawn too.
+        guess: how many times as fast the first sweep's largest number of workers
+            would be; or, if its unit is "workers", which number would be the fastest.
+        serial: a serial share, 0 to 1, for which Amdahl's law is drawn too.
     """
     named = {_named(name, runs): speedups(runs) for name, runs in sweeps.items()}
     most = max(points[-1].workers for points in named.values())
@@ -424,16 +515,29 @@ def speedup(
     said = [_speedup_sentence(name, points) for name, points in named.items()]
     if law is not None:
         said.append(law.sentence)
+    if serial is not None:
+        _plot_serial(figure, serial)
+        said.append(_serial_sentence(serial, most))
     if guess is not None:
-        _plot_guess(figure, guess)
-        said.append(_guess_sentence(guess, most))
+        said.append(_speedup_guess(gain, points, guess))
     return figure, " ".join(said)
 
 
-class SpeedupWithGuess:
-    """The figure of `speedup` with a guess that moves.
+def _speedup_guess(axes: Axes, points: Sequence[Point], guess: "Guess") -> str:
+    """Mark the guess among the points; return its answer."""
+    if guess.unit == "workers":
+        _guess_line(axes, guess.value, guess)
+        return guess.said(max(points, key=lambda point: point.best).workers)
+    last = points[-1]
+    axes.set_ylim(top=max(axes.get_ylim()[1], 1.15 * guess.value))
+    _guess_mark(axes, last.workers, guess.value, guess)
+    return guess.said(last.best)
 
-    To draw all of a figure takes a tenth of a second and more; the curve of the guess
+
+class MovingSpeedup:
+    """The figure of `speedup` with a serial share that moves.
+
+    To draw all of a figure takes a tenth of a second and more; the curve of the share
     alone, over what was drawn once, a small part of it.
 
     Args:
@@ -454,31 +558,31 @@ class SpeedupWithGuess:
         self._background = self._canvas.copy_from_bbox(self._figure.bbox)
         self._figure.set_layout_engine("none")
 
-    def at(self, guess: float) -> tuple[bytes, str]:
+    def at(self, serial: float) -> tuple[bytes, str]:
         """Return the PNG and the sentence with Amdahl's law for that serial share."""
         self._canvas.restore_region(self._background)
-        for artist in _plot_guess(self._figure, guess):
+        for artist in _plot_serial(self._figure, serial):
             artist.axes.draw_artist(artist)
             artist.remove()
         file = io.BytesIO()
         pixels = np.asarray(self._canvas.buffer_rgba())
         imsave(file, pixels, format="png", pil_kwargs={"compress_level": 1})
-        sentence = f"{self._sentence} {_guess_sentence(guess, self._most)}"
+        sentence = f"{self._sentence} {_serial_sentence(serial, self._most)}"
         return file.getvalue(), sentence
 
 
-def _plot_guess(figure: Figure, guess: float) -> list[Artist]:
+def _plot_serial(figure: Figure, serial: float) -> list[Artist]:
     """Plot Amdahl's law for a serial share into both panels; return what was added."""
     gain, efficiency = figure.axes
     workers = np.linspace(1, gain.get_xlim()[1], 100)
-    law = amdahl(workers, guess)
-    style = {"color": LOOKS["interpreters"][0], "linestyle": "-.", "scalex": False}
+    law = amdahl(workers, serial)
+    style = {"color": "black", "linestyle": "-.", "scalex": False}
     lines = [
         *gain.plot(workers, law, scaley=False, **style),
         *efficiency.plot(workers, law / workers, scaley=False, **style),
     ]
     label = gain.annotate(
-        f"{100 * guess:.0f} % serial",
+        f"{100 * serial:.0f} % serial",
         (workers[-1], min(law[-1], gain.get_ylim()[1])),
         (-4, -4),
         ha="right",
@@ -488,10 +592,10 @@ def _plot_guess(figure: Figure, guess: float) -> list[Artist]:
     return [*lines, label]
 
 
-def _guess_sentence(guess: float, most: int) -> str:
+def _serial_sentence(serial: float, most: int) -> str:
     return (
-        f"With a serial part of {100 * guess:.0f} %, Amdahl's law gives "
-        f"{amdahl(most, guess):.2f} × with {most}."
+        f"With a serial part of {100 * serial:.0f} %, Amdahl's law gives "
+        f"{amdahl(most, serial):.2f} × with {most}."
     )
 
 
@@ -592,7 +696,7 @@ def cores(counted: Cores, ceiling: float, guess: "Guess | None" = None) -> Drawn
     return figure, sentence
 
 
-def _guess_mark(axes: Axes, x: float, row: int, guess: "Guess") -> None:
+def _guess_mark(axes: Axes, x: float, row: float, guess: "Guess") -> None:
     """Mark in a row what the reader has guessed."""
     _make_room(axes, x)
     axes.plot(
@@ -699,15 +803,71 @@ def _in_batches(run: Run) -> str:
     return f"{len(run.spans)} tasks in about {len(run.batches)} batches"
 
 
+@_shown
+def grid(found: Mapping[str, Mapping[str, str]], good: str, title: str) -> Drawn:
+    """Show a table of words as a picture, the cells that hold the good word filled.
+
+    Args:
+        found: by name of a row, by name of a column: a word.
+        good: the word that fills its cell.
+        title: what the picture says.
+
+    Raises:
+        ValueError: there is no row, or no column.
+    """
+    columns = list(dict.fromkeys(name for row in found.values() for name in row))
+    if not columns:
+        raise ValueError("grid: nothing was found, so there is nothing to draw")
+    figure = _figure(0.4 * len(found) + 0.9)
+    axes = figure.subplots()
+    for row, words in enumerate(found.values()):
+        for column, name in enumerate(columns):
+            if name in words:
+                _cell(axes, row, column, words[name], words[name] == good)
+    axes.set_xticks(range(len(columns)), columns, fontsize=12)
+    axes.set_yticks(range(len(found)), list(found), fontsize=11)
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, loc="left", fontsize=12, pad=12)
+    return figure, " ".join(_column_sentence(found, name, good) for name in columns)
+
+
+def _cell(axes: Axes, row: int, column: int, word: str, filled: bool) -> None:
+    shade, ink = ("#4D4D4D", "white") if filled else ("white", "black")
+    corner = (column - 0.47, row - 0.44)
+    axes.add_patch(Rectangle(corner, 0.94, 0.88, facecolor=shade, edgecolor="#4D4D4D"))
+    style = {"color": ink, "fontweight": "bold" if filled else "normal"}
+    axes.text(column, row, word, ha="center", va="center", fontsize=11, **style)
+
+
+def _column_sentence(
+    found: Mapping[str, Mapping[str, str]], column: str, good: str
+) -> str:
+    rows = [name for name, words in found.items() if words.get(column) == good]
+    if not rows:
+        return f"{column}: “{good}” for none of them."
+    if len(rows) == len(found) > 1:
+        return f"{column}: “{good}” for all of them."
+    *others, last = rows
+    listed = f"{', '.join(others)} and {last}" if others else last
+    return f"{column}: “{good}” for {listed}."
+
+
 def _figure(height: float) -> Figure:
     return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
-def _panels(runs: Sequence[Run], row_height: float) -> tuple[Figure, list[Axes]]:
+def _panels(
+    runs: Sequence[Run], row_height: float, sharex: bool = True
+) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel for each run, and in it a row for each worker."""
     rows = [len(run.by_worker) for run in runs]
     figure = _figure(row_height * sum(rows) + 0.55 * len(runs) + 0.5)
-    panels = figure.subplots(len(runs), squeeze=False, sharex=True, height_ratios=rows)
+    panels = figure.subplots(
+        len(runs), squeeze=False, sharex=sharex, height_ratios=rows
+    )
     return figure, list(panels[:, 0])
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import ipywidgets as widgets
 from IPython.display import display
 
+from helpers.said import say
+
 # What is right within so much was guessed right.
 CLOSE = 0.1
 
@@ -50,8 +52,8 @@ class Guess(widgets.VBox):
         return f"{who} {guess}; it was {answer}."
 
     def answer(self, measured: Any) -> None:
-        """Print the answer to the guess."""
-        print(self.said(measured))
+        """Say the answer to the guess."""
+        say(self.said(measured))
 
     def _touch(self, change: Any) -> None:
         self.touched = True

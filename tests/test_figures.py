@@ -33,7 +33,18 @@ def a_run(
         spans.append(Span(task, 1, thread, start, end, length / 2, stretches))
     wall = max(turns * length, 1e-9)
     rounds = (Round(wall, 1.0), Round(1.2 * wall, 0.9))
-    return Run("work", strategy, workers, 0.1, 10.0, wall, tuple(spans), rounds=rounds)
+    results = ["old" if task % 3 else "new" for task in range(tasks)]
+    return Run(
+        "work",
+        strategy,
+        workers,
+        0.1,
+        10.0,
+        wall,
+        tuple(spans),
+        rounds=rounds,
+        results=results,
+    )
 
 
 RUNS = {
@@ -50,6 +61,7 @@ RUNS = {
 NO_STRETCHES = replace(
     RUNS["usual"], spans=tuple(s._replace(stretches=()) for s in RUNS["usual"].spans)
 )
+FITTED = fit_amdahl(simulated([2], 0.1))
 
 
 def race(run: Run) -> dict[str, Run]:
@@ -73,10 +85,12 @@ def calls(run: Run) -> dict[str, tuple]:
         "timeline": (run, RUNS["usual"]),
         "race_bars": (race(run),),
         "gains": ({"work": race(run), "other": race(RUNS["usual"])},),
+        "outcomes": (run, RUNS["usual"]),
+        "grid": ({"len": {"pickle": "yes"}, "λ": {"pickle": "no"}}, "yes", "What"),
         "startups": (race(run),),
         "break_even": ([race(run), race(RUNS["long"])],),
         "batches": (race(run),),
-        "speedup": ({"threads": swept(run)}, 1.8, fit_amdahl(simulated([2], 0.1)), 0.3),
+        "speedup": ({"threads": swept(run)}, 1.8, FITTED, None, 0.3),
         "cores": (Cores(run.workers, run.workers), 0.9 * run.workers),
     }
 
@@ -221,3 +235,48 @@ def test_batches_are_read_off_the_spans() -> None:
     )
     assert "12 tasks in about 3 batches" in sentence
     assert len(figure.axes) == 2
+
+
+VERSIONS = ["the first version"] * 3 + ["a better version"]
+
+
+def test_outcomes_shows_who_returned_what() -> None:
+    old = replace(RUNS["usual"], results=["the first version"] * 4)
+    mixed = replace(RUNS["usual"], results=VERSIONS)
+    figure, sentence = figures.outcomes.draw(old, mixed, names=["before", "after"])
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert titles[0] == "before: 4 of 4 tasks returned 'the first version'"
+    assert "after: 3 of 4 tasks returned 'the first version', 1 returned" in titles[1]
+    assert "Before: 4 of 4" in sentence
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["'the first version'", "'a better version'"]
+    first, *_, last = figure.axes[1].collections
+    assert first.get_hatch() != last.get_hatch()
+    assert first.get_hatch() == figure.axes[0].collections[0].get_hatch()
+
+
+def test_outcomes_refuses_in_one_line_what_it_cannot_show() -> None:
+    with pytest.raises(ValueError, match="a file keeps none"):
+        figures.outcomes.draw(replace(RUNS["usual"], results=[]))
+    with pytest.raises(ValueError, match="5000 different results"):
+        figures.outcomes.draw(replace(RUNS["many tasks"], results=list(range(5000))))
+    with pytest.raises(ValueError, match="1 names for 2 runs"):
+        figures.outcomes.draw(RUNS["usual"], RUNS["usual"], names=["one"])
+
+
+def test_a_grid_fills_the_good_cells() -> None:
+    found = {
+        "len": {"pickle": "travels", "cloudpickle": "travels"},
+        "a file": {"pickle": "stays", "cloudpickle": "stays"},
+        "partial": {"pickle": "travels", "cloudpickle": "travels", "dill": "?"},
+    }
+    figure, sentence = figures.grid.draw(found, "travels", "What travels")
+    (axes,) = figure.axes
+    assert axes.get_title("left") == "What travels"
+    assert "pickle: “travels” for len and partial." in sentence
+    assert "dill: “travels” for none of them." in sentence
+    words = [text.get_text() for text in axes.texts]
+    dark = [max(patch.get_facecolor()[:3]) < 0.5 for patch in axes.patches]
+    assert dark == [word == "travels" for word in words]
+    with pytest.raises(ValueError, match="nothing was found"):
+        figures.grid.draw({}, "travels", "What travels")

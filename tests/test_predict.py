@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lessons import simulated
 
 from helpers import figures
 from helpers.machine import Cores
@@ -88,3 +89,41 @@ def test_figures_show_the_guess_and_its_answer(times: Guess) -> None:
         assert "a common guess" in texts, name
         assert "A common guess is" in sentence, name
         assert figures.png(figure, sentence).startswith(b"\x89PNG")
+
+
+def set_to(value: float, unit: str) -> Guess:
+    guess = number("How many?", 0, 64, 1, unit)
+    set_by_reader(guess, value)
+    return guess
+
+
+def test_a_guess_of_the_speed_up_is_a_star_at_the_most_workers() -> None:
+    runs = simulated([1, 2, 4], 0.1, cores=2)
+    guess = set_to(16, "×")
+    figure, sentence = figures.speedup.draw({"processes": runs}, guess=guess)
+    best = runs[0].wall / runs[4].wall
+    assert guess.said(best) in sentence
+    gain = figure.axes[0]
+    (star,) = [line for line in gain.lines if line.get_marker() == "*"]
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (4, 16)
+    assert gain.get_ylim()[1] > 16
+
+
+def test_a_guess_of_workers_is_an_upright_line() -> None:
+    runs = simulated([1, 2, 8, 16], 0.05, cost=0.01)
+    guess = set_to(16, "workers")
+    figure, sentence = figures.speedup.draw({"threads": runs}, guess=guess)
+    assert sentence.endswith("You said 16 workers; it was 8 workers.")
+    assert 16 in [line.get_xdata()[0] for line in figure.axes[0].lines]
+
+
+def test_a_serial_share_draws_its_law_beside_the_guess() -> None:
+    runs = simulated([1, 2, 4], 0.1)
+    figure, sentence = figures.speedup.draw(
+        {"threads": runs}, guess=set_to(3, "×"), serial=0.5
+    )
+    assert "With a serial part of 50 %, Amdahl's law gives 1.60 × with 4." in sentence
+    assert "You said 3 ×" in sentence
+    assert "50 % serial" in [text.get_text() for text in figure.axes[0].texts]
+    moving = figures.MovingSpeedup({"threads": runs})
+    assert moving.at(0.5)[1].endswith("gives 1.60 × with 4.")
