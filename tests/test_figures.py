@@ -3,18 +3,24 @@
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 from IPython.display import Image
 from lessons import simulated
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from helpers import figures
+from helpers.figures import look
+from helpers.figures.look import look_of
 from helpers.laws import fit_amdahl, fit_overhead
-from helpers.machine import Cores
-from helpers.runs import Round, Run
+from helpers.machine import Ceiling, Cores
+from helpers.measure import Round, Run
+from helpers.predict import Guess, number
 from helpers.trace import Span
 
 
@@ -55,7 +61,7 @@ RUNS = {
     "short": a_run(length=1e-6),
     "long": a_run(length=1e4),
     "many tasks": a_run(tasks=5000, length=0.001),
-    "many workers": a_run("processes spawn", 32, 64),
+    "many workers": a_run("processes spawn", 64, 128),
     "your own map": a_run("pool map"),
 }
 NO_STRETCHES = replace(
@@ -64,12 +70,18 @@ NO_STRETCHES = replace(
 FITTED = fit_amdahl(simulated([2], 0.1))
 
 
+def slowed(run: Run, strategy: str, factor: float) -> Run:
+    rounds = tuple(Round(factor * r.wall, r.cores_busy / factor) for r in run.rounds)
+    return replace(run, strategy=strategy, wall=factor * run.wall, rounds=rounds)
+
+
 def race(run: Run) -> dict[str, Run]:
+    loop = a_run("serial", 1, len(run.spans), run.spans[0].end - run.spans[0].start)
     return {
-        "serial": a_run("serial", 1, len(run.spans)),
+        "serial": loop,
         "threads": run,
-        "processes": replace(run, wall=run.wall / 2, strategy="processes"),
-        "joblib": replace(run, wall=3 * run.wall, strategy="joblib"),
+        "processes": slowed(run, "processes", 0.5),
+        "joblib": slowed(run, "joblib", 3),
     }
 
 
@@ -124,7 +136,7 @@ def test_shows_itself_and_returns_nothing(
 ) -> None:
     show, arguments = getattr(figures, name), calls(RUNS["usual"])[name]
     shown: list[Image] = []
-    monkeypatch.setattr(figures, "display", shown.append)
+    monkeypatch.setattr(look, "display", shown.append)
     assert show(*arguments) is None
     _, sentence = show.draw(*arguments)
     assert capsys.readouterr().out == sentence + "\n"
@@ -132,12 +144,44 @@ def test_shows_itself_and_returns_nothing(
     assert shown[0].width == 740
 
 
+def measured(speedup: float, free: float) -> Ceiling:
+    """Return what `machine.ceiling` would have measured with that many cores free."""
+    ceiling = Ceiling(speedup)
+    ceiling.cores_free = free
+    return ceiling
+
+
 def test_a_busy_machine_says_so() -> None:
-    _, sentence = figures.cores.draw(Cores(4, 2), 1.1)
-    assert "giving the lab 1.1 of its 2 cores" in sentence
+    _, sentence = figures.cores.draw(Cores(4, 2), measured(1.1, 1.2))
+    assert "giving the lab 1.2 of its 2 cores" in sentence
     assert "close other programs" in sentence
-    _, sentence = figures.cores.draw(Cores(4, 2), 1.9)
+    assert "hyper-threads" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("cores", "speedup", "free"), [(8, 5.0, 7.9), (64, 38.0, 63.0), (2, 1.1, 2.0)]
+)
+def test_free_cores_that_do_less_are_not_blamed_on_programs(
+    cores: int, speedup: float, free: float
+) -> None:
+    _, sentence = figures.cores.draw(Cores(cores, cores), measured(speedup, free))
+    assert "hyper-threads" in sentence
     assert "close" not in sentence
+
+
+@pytest.mark.parametrize(
+    "ceiling", [measured(1.9, 1.99), measured(2.3, 2.0), measured(1.7, 1.9), 1.1]
+)
+def test_nothing_is_blamed_without_need_or_knowledge(ceiling: float) -> None:
+    _, sentence = figures.cores.draw(Cores(2, 2), ceiling)
+    assert sentence.endswith("times the work of one.")
+
+
+def test_one_core_is_one_core() -> None:
+    figure, sentence = figures.cores.draw(Cores(1, 1), measured(0.99, 1.0))
+    assert sentence.startswith("This machine has 1 logical core, this")
+    assert sentence.endswith("times the work of one.")
+    assert figure.axes[0].get_title("left").startswith("1 core allowed")
 
 
 def test_the_title_states_the_finding() -> None:
@@ -197,9 +241,9 @@ def test_the_title_of_a_speedup_names_the_fewest_workers_that_do() -> None:
 
 def test_the_roles_look_different() -> None:
     names = ["serial", "threads", "processes", "joblib", "interpreters"]
-    assert len({figures.look(name)[0] for name in names}) == len(names)
-    assert figures.look("processes spawn") == figures.look("processes")
-    assert figures.look("some map of yours")
+    assert len({look_of(name).colour for name in names}) == len(names)
+    assert look_of("processes spawn") == look_of("processes")
+    assert look_of("some map of yours") not in look.LOOKS.values()
 
 
 def test_pyplot_stays_out() -> None:
@@ -268,15 +312,129 @@ def test_a_grid_fills_the_good_cells() -> None:
     found = {
         "len": {"pickle": "travels", "cloudpickle": "travels"},
         "a file": {"pickle": "stays", "cloudpickle": "stays"},
+        "a lambda": {"pickle": "stays", "cloudpickle": "travels"},
         "partial": {"pickle": "travels", "cloudpickle": "travels", "dill": "?"},
     }
     figure, sentence = figures.grid.draw(found, "travels", "What travels")
     (axes,) = figure.axes
     assert axes.get_title("left") == "What travels"
     assert "pickle: “travels” for len and partial." in sentence
+    assert "cloudpickle: “travels” for all but a file." in sentence
     assert "dill: “travels” for none of them." in sentence
     words = [text.get_text() for text in axes.texts]
     dark = [max(patch.get_facecolor()[:3]) < 0.5 for patch in axes.patches]
     assert dark == [word == "travels" for word in words]
     with pytest.raises(ValueError, match="nothing was found"):
         figures.grid.draw({}, "travels", "What travels")
+
+
+def guessed(value: float, unit: str = "×") -> Guess:
+    return number("How many?", 0, 128, value, unit, step=0.01)
+
+
+def machines(workers: int) -> dict[str, tuple[Figure, str]]:
+    """Return every figure as a machine of that many cores gives it, with guesses."""
+    run = a_run("threads", workers, 4 * workers)
+    old = replace(run, results=VERSIONS * workers)
+    counts = [2**power for power in range(7) if 2**power <= workers]
+    many = simulated(counts, 0.05, cores=workers)
+    runs, lengths = race(run), (1e-5, 1e-4, 1e-3)
+    races = [race(a_run("threads", workers, 64, length)) for length in lengths]
+    ceiling, near = measured(0.98 * workers, workers), guessed(workers)
+    return {
+        "stripes": figures.stripes.draw(run, run, first=0.5),
+        "timeline": figures.timeline.draw(run, run, guess=guessed(2, "s")),
+        "outcomes": figures.outcomes.draw(old, old, names=["before", "after"]),
+        "batches": figures.batches.draw(runs),
+        "race_bars": figures.race_bars.draw(runs, {"threads": near}),
+        "gains": figures.gains.draw({"count": runs, "hash": runs}),
+        "startups": figures.startups.draw(runs, {"joblib": guessed(99, "ms")}),
+        "cores": figures.cores.draw(Cores(workers, workers), ceiling, near),
+        "pinned": figures.cores.draw(Cores(64, 1), measured(1, 1), guessed(1.5)),
+        "break_even": figures.break_even.draw(races, guessed(0.1, "ms")),
+        "speedup": figures.speedup.draw({"threads": many}, ceiling, None, near),
+        "grid": figures.grid.draw({"len": {"pickle": "yes"}}, "yes", "What travels"),
+    }
+
+
+def seen(figure: Figure) -> list[Text]:
+    """Return the words of a figure that are drawn."""
+    unseen = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+                if not low <= tick.get_loc() <= high:
+                    unseen |= {tick.label1, tick.label2}
+    texts = [text for text in figure.findobj(Text) if text.get_text().strip()]
+    return [text for text in texts if text.get_visible() and text not in unseen]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 16, 64])
+def test_no_word_lies_over_another_or_outside(workers: int) -> None:
+    for name, (figure, _) in machines(workers).items():
+        FigureCanvasAgg(figure).draw()
+        boxes = [(text.get_text(), text.get_window_extent()) for text in seen(figure)]
+        for word, box in boxes:
+            inside = box.x0 > -1 and box.x1 < figure.bbox.x1 + 1
+            assert inside and box.y0 > -1 and box.y1 < figure.bbox.y1 + 1, (name, word)
+        for (word, box), (other, second) in combinations(boxes, 2):
+            assert not box.padded(-1).overlaps(second.padded(-1)), (name, word, other)
+
+
+@pytest.mark.parametrize("guess", [0.25, 1.5, 1.97, 2, 4])
+def test_no_guess_hides_what_was_measured(guess: float) -> None:
+    ceiling = measured(1.97, 1.99)
+    figure, _ = figures.cores.draw(Cores(2, 2), ceiling, guessed(guess))
+    FigureCanvasAgg(figure).draw()
+    (axes,) = figure.axes
+    (star,) = [line for line in axes.lines if line.get_marker() == "*"]
+    for text in seen(figure):
+        assert not star.get_window_extent().overlaps(text.get_window_extent())
+    assert "measured: 1.97" in [text.get_text() for text in seen(figure)]
+
+
+def test_workers_that_did_not_come_are_missed() -> None:
+    late = a_run("processes")
+    object.__setattr__(late, "ready", 1)
+    _, sentence = figures.startups.draw({"processes": late})
+    assert sentence == "Processes: 100 ms (1 of 2 workers)."
+    object.__setattr__(late, "ready", 2)
+    assert figures.startups.draw({"processes": late})[1] == "Processes: 100 ms."
+
+
+def test_another_machine_looks_like_nothing_else() -> None:
+    sweeps = {name: simulated([1, 2, 4], 0.1) for name in ("processes", "simulated: 4")}
+    figure, _ = figures.speedup.draw(sweeps, serial=0.2)
+    lines = lines_of(figure.axes[0])
+    looks = {
+        (line.get_color(), line.get_linestyle(), line.get_marker())
+        for name, line in lines.items()
+        if not name.startswith("_")
+    }
+    assert len(looks) == len({name for name in lines if not name.startswith("_")})
+    (law,) = [line for line in figure.axes[0].lines if line.get_linestyle() == "-."]
+    assert law.get_color() == "black"
+
+
+NOTHING = replace(RUNS["usual"], spans=(), results=[])
+UNCOMPARED = {"threads": RUNS["usual"]}
+MISSING = {
+    "stripes": [(), (NOTHING,)],
+    "timeline": [(), (NOTHING,)],
+    "outcomes": [(), (NOTHING,)],
+    "batches": [({},), ({"threads": NOTHING},)],
+    "race_bars": [({},), ({"threads": NOTHING},), (UNCOMPARED, {"threads": None})],
+    "gains": [({},), ({"f": UNCOMPARED},), ({"f": {"serial": RUNS["usual"]}},)],
+    "startups": [({},)],
+    "break_even": [([],), ([UNCOMPARED],), ([race(RUNS["usual"]), UNCOMPARED],)],
+    "speedup": [({},), ({"threads": {0: RUNS["usual"]}},), ({"threads": {}},)],
+    "grid": [({}, "yes", "What travels"), ({"len": {}}, "yes", "What travels")],
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_is_missing_is_said_in_one_line(name: str) -> None:
+    for arguments in MISSING[name]:
+        with pytest.raises(ValueError, match=r"^\w+: [^\n]+$"):
+            getattr(figures, name).draw(*arguments)

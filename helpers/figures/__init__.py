@@ -1,0 +1,27 @@
+"""One call, one picture: each function shows its figure and says it in a sentence.
+
+The functions take what was measured and nothing else. `function.draw(...)` returns the
+figure and the sentence instead of showing them.
+"""
+
+from helpers.figures.bars import cores, gains, race_bars, startups
+from helpers.figures.curves import MovingSpeedup, break_even, speedup
+from helpers.figures.grid import grid
+from helpers.figures.look import png
+from helpers.figures.times import batches, outcomes, stripes, timeline
+
+__all__ = [
+    "MovingSpeedup",
+    "batches",
+    "break_even",
+    "cores",
+    "gains",
+    "grid",
+    "outcomes",
+    "png",
+    "race_bars",
+    "speedup",
+    "startups",
+    "stripes",
+    "timeline",
+]

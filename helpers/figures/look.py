@@ -1,0 +1,327 @@
+"""What all figures share: colours, panels, rows, bars, labels, guesses and words."""
+
+import functools
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, cast
+
+from IPython.display import Image, display
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from helpers.measure import Run
+from helpers.said import say
+
+if TYPE_CHECKING:
+    from helpers.predict import Guess
+
+Drawn = tuple[Figure, str]
+Arguments = ParamSpec("Arguments")
+
+
+class Look(NamedTuple):
+    """How something looks: its colour, its marker and its line."""
+
+    colour: str
+    marker: str
+    line: Any
+
+
+# One role, one look. The four colours keep a contrast of 3:1 on white and on black, and
+# differ for colour-blind readers too (Okabe and Ito 2008, "Color Universal Design").
+LOOKS = {
+    "serial": Look("#4D4D4D", "D", ":"),
+    "threads": Look("#0072B2", "o", "-"),
+    "processes": Look("#D55E00", "s", "--"),
+    "multiprocessing_pool": Look("#D55E00", "P", "--"),
+    "joblib": Look("#009E73", "^", "-."),
+    "interpreters": Look("#CC79A7", "D", "-"),
+}
+# A map of the reader's own, another machine, a simulation: none of the roles.
+OTHER = Look("#767676", "v", (0, (5, 1, 1, 1, 1, 1)))
+SERIAL = LOOKS["serial"]
+FAINT = "#D9D9D9"
+WIDTH, TALLEST = 7.4, 8
+# Pixels per inch: the width that a reader sees, and the doubled one that is drawn.
+SEEN, DRAWN = 100, 200
+# Inches that the name of a row needs at least.
+LEGIBLE = 0.17
+PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
+
+
+def look_of(name: str) -> Look:
+    """Return the look of the role that a name begins with: "processes spawn"."""
+    return LOOKS.get(name.replace(",", " ").split()[0], OTHER)
+
+
+def png(figure: Figure, sentence: str) -> bytes:
+    """Return the figure as a PNG, with the sentence as its description."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=DRAWN, metadata={"Description": sentence})
+    return file.getvalue()
+
+
+class Shown(Protocol[Arguments]):
+    """A function that shows a figure; its `draw` returns figure and sentence."""
+
+    draw: Callable[Arguments, Drawn]
+
+    def __call__(self, *args: Arguments.args, **options: Arguments.kwargs) -> None:
+        """Show the figure, and say its sentence."""
+
+
+def shown(draw: Callable[Arguments, Drawn]) -> Shown[Arguments]:
+    """Turn a function that draws into one that shows, and returns nothing."""
+
+    @functools.wraps(draw)
+    def show(*args: Arguments.args, **options: Arguments.kwargs) -> None:
+        figure, sentence = draw(*args, **options)
+        width = round(figure.get_figwidth() * SEEN)
+        display(Image(png(figure, sentence), width=width, alt=sentence))
+        say(sentence)
+
+    named = cast(Shown[Arguments], show)
+    named.draw = draw
+    return named
+
+
+def need_tasks(figure: str, runs: Iterable[Run]) -> None:
+    """Check that there are runs, and tasks in them.
+
+    Raises:
+        ValueError: there are none.
+    """
+    runs = list(runs)
+    if not runs:
+        raise ValueError(f"{figure}: there is no run to draw")
+    if not all(run.spans for run in runs):
+        raise ValueError(f"{figure}: a run over nothing has no task to draw")
+
+
+def loop_of(figure: str, runs: Mapping[str, Run]) -> Run:
+    """Return the run that the others are compared with.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if "serial" not in runs:
+        raise ValueError(f'{figure}: it compares with "serial", which is missing')
+    return runs["serial"]
+
+
+def ways_of(figure: str, races: Iterable[Mapping[str, Run]]) -> list[str]:
+    """Return the ways besides the serial loop, the same in all races.
+
+    Raises:
+        ValueError: there is no race or no such way, or a race lacks one of them.
+    """
+    races = list(races)
+    need_tasks(figure, (run for runs in races for run in runs.values()))
+    ways = [way for way in races[0] if way != "serial"]
+    if not ways:
+        raise ValueError(f'{figure}: there is nothing to compare with "serial"')
+    for runs in races:
+        loop_of(figure, runs)
+        if missing := [way for way in ways if way not in runs]:
+            raise ValueError(f'{figure}: a race without "{missing[0]}"')
+    return ways
+
+
+def new_figure(height: float) -> Figure:
+    """Return an empty figure of the width that all have, its height in inches."""
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def height_of(rows: int, usual: float) -> float:
+    """Return the height of a row, in inches: less than usual where there are many."""
+    return min(usual, TALLEST / max(1, rows))
+
+
+def panels(
+    runs: Sequence[Run], usual: float, sharex: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a panel for each run, and in it a row for each worker."""
+    rows = [len(run.by_worker) for run in runs]
+    height = height_of(sum(rows), usual)
+    figure = new_figure(height * sum(rows) + 0.55 * len(runs) + 0.5)
+    drawn = figure.subplots(len(runs), squeeze=False, sharex=sharex, height_ratios=rows)
+    for axes, workers in zip(drawn[:, 0], rows, strict=True):
+        worker_rows(axes, workers, height)
+    return figure, list(drawn[:, 0])
+
+
+def worker_rows(axes: Axes, workers: int, height: float) -> None:
+    """Name a row for each worker, or every few, so that the names can be read."""
+    numbers = range(0, workers, math.ceil(LEGIBLE / height))
+    axes.set_yticks(numbers, [f"worker {number + 1}" for number in numbers])
+    axes.set_ylim(workers - 0.45, -0.55)
+    bare(axes)
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows, the first at the top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    bare(axes)
+
+
+def bare(axes: Axes) -> None:
+    """Leave of the axes what rows need: upright lines behind them, and no box."""
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=FAINT)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def curve_axes(axes: Axes) -> None:
+    """Leave of the axes what curves need: lines behind them, and two sides."""
+    axes.set_ylim(bottom=0)
+    axes.grid(color=FAINT)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def finding(axes: Axes, words: str) -> None:
+    """Let the title state the finding."""
+    axes.set_title(cut(words, 85), loc="left", fontsize=11)
+
+
+def note(
+    axes: Axes,
+    x: float,
+    y: float,
+    text: str,
+    offset: tuple[float, float] = (8, 0),
+    ha: str = "left",
+    va: str = "center",
+    **style: Any,
+) -> None:
+    """Write beside a point, so many points (1/72 inch) to the right and above."""
+    style = {"ha": ha, "va": va, "textcoords": "offset points", "bbox": PAPER, **style}
+    axes.annotate(text, (x, y), offset, **style)
+
+
+def legend_under(figure: Figure, handles: Sequence[Artist], columns: int = 3) -> None:
+    """Say under all panels what stands for what."""
+    place: Any = "outside lower center"
+    figure.legend(handles=handles, loc=place, ncols=columns, frameon=False)
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Let the x axis count, as cores do: no halves, and powers of two among them."""
+    steps = [1, 2, 4, 8, 10]
+    ticks = MaxNLocator("auto", steps=steps, integer=True, min_n_ticks=1)
+    axes.xaxis.set_major_locator(ticks)
+
+
+def bar(
+    axes: Axes,
+    row: float,
+    name: str,
+    best: float,
+    rounds: Sequence[float] = (),
+    height: float = 0.6,
+) -> None:
+    """Draw a bar for the best round in the look of a role, and each round a point."""
+    colour, marker, _ = look_of(name)
+    axes.barh(row, best, height=height, color=colour)
+    axes.plot(
+        rounds,
+        [row] * len(rounds),
+        marker,
+        color="white",
+        markeredgecolor="black",
+        markersize=5,
+        clip_on=False,
+    )
+
+
+def box(left: float, right: float, low: float, high: float) -> list[tuple]:
+    """Return the corners of a box."""
+    return [(left, low), (left, high), (right, high), (right, low)]
+
+
+def guess_mark(axes: Axes, x: float, y: float, guess: "Guess") -> None:
+    """Mark at a point what the reader has guessed."""
+    make_room(axes, x)
+    axes.plot(
+        x,
+        y,
+        "*",
+        color="white",
+        markeredgecolor="black",
+        markersize=13,
+        zorder=4,
+        clip_on=False,
+    )
+    side = towards_the_middle(axes, x, "center")
+    note(axes, x, y, guess.owner, (0, 9), side, "bottom", fontsize=9)
+
+
+def guess_line(axes: Axes, x: float, guess: "Guess") -> None:
+    """Mark across all rows what the reader has guessed."""
+    make_room(axes, x)
+    axes.axvline(x, color="black", linestyle=(0, (5, 3)), linewidth=1)
+    side = towards_the_middle(axes, x, "left")
+    offset = (3 if side == "left" else -3, -3)
+    style = {"xycoords": ("data", "axes fraction"), "fontsize": 9}
+    note(axes, x, 1, guess.owner, offset, side, "top", **style)
+
+
+def make_room(axes: Axes, x: float) -> None:
+    """Let the axis reach to x, and a little further."""
+    left, right = axes.get_xlim()
+    if x > right:
+        axes.set_xlim(right=1.15 * x)
+    elif x < left:
+        axes.set_xlim(left=x / 1.15)
+
+
+def towards_the_middle(axes: Axes, x: float, usual: str) -> str:
+    """Return how words at x are aligned so that they stay on the axes."""
+    pixels = axes.transData.transform((x, axes.get_ylim()[0]))
+    place = axes.transAxes.inverted().transform(pixels)[0]
+    if place < 0.15:
+        return "left"
+    return "right" if place > 0.85 else usual
+
+
+def workers_of(run: Run) -> str:
+    """Return who did a run: "2 threads"."""
+    name = run.strategy
+    if name == "serial":
+        return "Serial"
+    one = {"processes": "process", "threads": "thread"}
+    if name in one:
+        return quantity(run.workers, one[name], name)
+    return f"{capital(name)}, {quantity(run.workers, 'worker')}"
+
+
+def quantity(number: int, one: str, several: str = "") -> str:
+    """Return a number and what it counts: "1 task", "2 tasks"."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as in a sentence: "a, b and c"; by semicolons if one has a comma."""
+    if any("," in word for word in words):
+        return "; ".join(words)
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def capital(name: str) -> str:
+    """Return a name as a sentence begins with it."""
+    return name if name.startswith("joblib") else name[:1].upper() + name[1:]
+
+
+def in_seconds(seconds: float) -> str:
+    """Return a time with its unit, short ones in milliseconds."""
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"
+
+
+def cut(text: str, longest: int) -> str:
+    """Return a text of at most so many characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
