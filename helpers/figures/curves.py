@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from helpers.figures.look import (
     DRAWN,
-    PAPER,
     SERIAL,
     Drawn,
     capital,
@@ -289,15 +288,9 @@ def _plot_serial(figure: Figure, serial: float) -> list[Artist]:
     ]
     top = gain.get_ylim()[1]
     low = law[-1] < 0.5 * top
-    label = gain.annotate(
-        f"{100 * serial:.0f} % serial",
-        (workers[-1], min(law[-1], top)),
-        (-4, 4 if low else -4),
-        ha="right",
-        va="bottom" if low else "top",
-        textcoords="offset points",
-        bbox=PAPER,
-    )
+    place, offset = (workers[-1], min(law[-1], top)), (-4, 4 if low else -4)
+    side = "bottom" if low else "top"
+    label = note(gain, *place, f"{100 * serial:.0f} % serial", offset, "right", side)
     return [*lines, label]
 
 

@@ -10,6 +10,7 @@ from IPython.display import Image, display
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 
 from helpers.measure import Run
@@ -197,10 +198,10 @@ def note(
     ha: str = "left",
     va: str = "center",
     **style: Any,
-) -> None:
+) -> Annotation:
     """Write beside a point, so many points (1/72 inch) to the right and above."""
     style = {"ha": ha, "va": va, "textcoords": "offset points", "bbox": PAPER, **style}
-    axes.annotate(text, (x, y), offset, **style)
+    return axes.annotate(text, (x, y), offset, **style)
 
 
 def legend_under(figure: Figure, handles: Sequence[Artist], columns: int = 3) -> None:
