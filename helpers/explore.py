@@ -569,7 +569,7 @@ def speedup(
         ]
         return Job(workload, 24, 0.02, (("serial", 1), *ways))
 
-    drawn: dict[tuple, figures.SpeedupWithGuess] = {}
+    drawn: dict[tuple, figures.MovingSpeedup] = {}
 
     def draw(runs: list[Run], serial: float, **settings: Any) -> list[Picture]:
         key = tuple((run.strategy, run.workers, run.began, run.wall) for run in runs)
@@ -577,7 +577,7 @@ def speedup(
             drawn.clear()
             found = _sweeps(runs)
             law = fit_amdahl(next(iter(found.values()), {}))
-            drawn[key] = figures.SpeedupWithGuess(found, ceiling, law)
+            drawn[key] = figures.MovingSpeedup(found, ceiling, law)
         return [drawn[key].at(serial)]
 
     found = [

@@ -19,8 +19,8 @@ from helpers.figures import look
 from helpers.figures.look import look_of
 from helpers.laws import fit_amdahl, fit_overhead
 from helpers.machine import Ceiling, Cores
-from helpers.measure import Round, Run
 from helpers.predict import Guess, number
+from helpers.runs import Round, Run
 from helpers.trace import Span
 
 

@@ -1,10 +1,12 @@
 """How much of something: a bar for each way, every round a point."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
+from helpers.claims import FREE, GIVEN
 from helpers.figures.look import (
     SERIAL,
     Drawn,
@@ -24,14 +26,10 @@ from helpers.figures.look import (
     whole_numbers,
 )
 from helpers.machine import Cores
-from helpers.measure import Run
+from helpers.runs import Run
 
 if TYPE_CHECKING:
     from helpers.predict import Guess
-
-# A machine that leaves less of its cores is busy; one whose free cores together do less
-# has slower ones than it counts.
-FREE, CLEARLY = 0.9, 0.8
 
 
 @shown
@@ -156,8 +154,8 @@ def startups(
 
 def _startup(run: Run) -> str:
     """Return how long the start took, and how many came if not all did."""
-    ready = getattr(run, "ready", 0)
-    came = f" ({ready} of {run.workers} workers)" if 0 < ready < run.workers else ""
+    late = 0 < run.ready < run.workers
+    came = f" ({run.ready} of {run.workers} workers)" if late else ""
     return f"{1e3 * run.startup:.0f} ms{came}"
 
 
@@ -205,15 +203,13 @@ def _ceiling_line(axes: Axes, ceiling: float) -> None:
 
 def _shortfall(allowed: int, ceiling: float) -> str:
     """Say why the cores do less together than they are, as far as it is known."""
-    free = getattr(ceiling, "cores_free", None)
-    if free is None:
-        return ""
+    free = getattr(ceiling, "cores_free", math.nan)
     if free < FREE * allowed:
         return (
             f" So this machine is giving the lab {free:.1f} of its "
             f"{quantity(allowed, 'core')}: close other programs and run again."
         )
-    if ceiling < CLEARLY * allowed:
+    if free >= FREE * allowed and ceiling < GIVEN * allowed:
         return (
             " The cores were free, so no other program is to blame: two logical cores "
             "may be the halves of one real core (hyper-threads), or each may be slower "

@@ -33,7 +33,7 @@ from helpers.figures.look import (
     whole_numbers,
 )
 from helpers.laws import Fit, Point, amdahl, speedups
-from helpers.measure import Run
+from helpers.runs import Run
 
 if TYPE_CHECKING:
     from helpers.predict import Guess

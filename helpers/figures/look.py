@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 
-from helpers.measure import Run
+from helpers.runs import Run
 from helpers.said import say
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from helpers.figures.look import (
     worker_rows,
     workers_of,
 )
-from helpers.measure import Run
+from helpers.runs import Run
 from helpers.trace import Span
 
 if TYPE_CHECKING:
@@ -184,18 +184,7 @@ def outcomes(*runs: Run, names: Sequence[str] | None = None) -> Drawn:
         axes.set_xlim(0, 1.02 * run.wall)
         finding(axes, title)
     drawn[-1].set_xlabel("seconds since the work began (each box: a task)")
-    longest = max(len(cut(result, 32)) for result in looks)
-    figure.legend(
-        handles=[
-            Patch(
-                facecolor=shade, edgecolor="black", hatch=hatch, label=cut(result, 32)
-            )
-            for result, (shade, hatch) in looks.items()
-        ],
-        loc="outside lower center",
-        ncols=min(3, 75 // (longest + 8)),
-        frameon=False,
-    )
+    _result_legend(figure, looks)
     return figure, " ".join(f"{capital(title)}." for title in said)
 
 
