@@ -41,10 +41,10 @@ test: $(VENV)/test.stamp ## run every test, the lessons included
 	$(BIN)/python -m pytest --nbval
 
 bench: $(VENV)/test.stamp ## print the table of benchmarks
-	@$(BIN)/python tests/bench.py
+	@$(BIN)/python tools/bench.py
 
 lessons: $(VENV)/test.stamp ## run the lessons again and store their outputs
-	@$(BIN)/python tests/lessons.py
+	@$(BIN)/python tools/lessons.py
 
 # The tests' pins come first: the lab's are then the same, only fewer.
 COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \

@@ -1,4 +1,4 @@
-"""`python tests/bench.py`: the table of benchmarks, each a ratio measured in one run.
+"""`python tools/bench.py`: the table of benchmarks, each a ratio measured in one run.
 
 It hides no miss, and always exits with 0: the numbers are there to be read.
 """
@@ -20,6 +20,7 @@ from time import perf_counter
 import lab
 import nbformat
 from jupyter_client.manager import start_new_kernel
+from lessons import LESSONS
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import machine
@@ -31,7 +32,6 @@ from helpers.workers import begin_work
 from helpers.workloads import countdown, nap
 
 ROOT = Path(__file__).parent.parent
-LESSONS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 PUBLISHED = 1.67
 
 

@@ -1,0 +1,92 @@
+"""The lessons as files: `python tools/lessons.py` runs them and stores their outputs.
+
+With names, only those: `python tools/lessons.py 01 03`.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def read(path: Path) -> NotebookNode:
+    """Read the notebook at path."""
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """Return the code cells of a notebook."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def run(path: Path) -> NotebookNode:
+    """Run the lesson at path in a new kernel; return it with its outputs."""
+    notebook = read(path)
+    NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
+    return notebook
+
+
+def store(notebook: NotebookNode, path: Path) -> None:
+    """Write the notebook to path without what differs from machine to machine."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+                "name": "python3",
+            },
+            "language_info": {"name": "python"},
+        }
+    )
+    for cell in code_cells(notebook):
+        cell.outputs = list(_joined(cell.outputs))
+        for output in cell.outputs:
+            # A widget without its kernel is an error message; its text is its words.
+            output.get("data", {}).pop(WIDGET, None)
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+    nbformat.validate(notebook)
+    nbformat.write(notebook, path)
+
+
+def _joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
+    """Yield the outputs, with pieces of one stream put together again."""
+    last = None
+    for output in outputs:
+        same = last and output.output_type == "stream" == last.output_type
+        if same and output.name == last.name:
+            last.text += output.text
+            continue
+        if last:
+            yield last
+        last = output
+    if last:
+        yield last
+
+
+def main(names: list[str]) -> None:
+    """Run the lessons whose names begin so, or all of them, and store their outputs."""
+    # As under nbval: no progress bar, and no page of red from workers that end.
+    os.environ["PYTEST_CURRENT_TEST"] = "the lessons are being stored"
+    for lesson in LESSONS:
+        if not names or lesson.name.startswith(tuple(names)):
+            print(lesson.name, flush=True)
+            store(run(lesson), lesson)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
