@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -86,6 +88,14 @@ def test_a_lesson_runs_to_the_end_and_its_explorer_follows_the_keys(
     if screenshots := os.environ.get("SCREENSHOTS"):
         take_screenshots(page, Path(screenshots) / path.stem)
     close_notebook(page)
+
+
+def test_only_the_token_opens_the_lab(lab: str) -> None:
+    address, _, token = lab.partition("?")
+    contents = f"{address.removesuffix('/lab')}/api/contents"
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(contents)
+    assert urlopen(f"{contents}?{token}").status == 200
 
 
 def test_stop_save_and_load_in_an_explorer(

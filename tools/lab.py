@@ -1,6 +1,7 @@
 """A real JupyterLab and a real browser, for the tests and benchmarks that need them."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -55,7 +56,10 @@ SHOW_CELL = """id => {
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Serve the lessons, without outputs, from folder; yield JupyterLab's address."""
+    """Serve the lessons, without outputs, from folder; yield JupyterLab's address.
+
+    The address has the token: nobody else on this machine gets in.
+    """
     shutil.copytree(FOLDER / "recorded", folder / "recorded")
     for path in LESSONS:
         lesson = read(path)
@@ -66,7 +70,7 @@ def serving(folder: Path) -> Iterator[str]:
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
         *("--expose-app-in-browser", "--ServerApp.ip=127.0.0.1"),
-        *(f"--ServerApp.port={port}", "--IdentityProvider.token="),
+        f"--ServerApp.port={port}",
         *(f"--ServerApp.root_dir={folder}", "--ServerApp.log_level=ERROR"),
     ]
     # As a reader starts it: not under pytest, where kernels behave otherwise.
@@ -74,10 +78,12 @@ def serving(folder: Path) -> Iterator[str]:
     # The settings of whoever runs the tests neither matter nor change.
     for kind in ("SETTINGS", "WORKSPACES"):
         variables[f"JUPYTERLAB_{kind}_DIR"] = str(folder / f".{kind.lower()}")
+    # Not as an argument: every user of the machine can read those.
+    token = variables["JUPYTER_TOKEN"] = secrets.token_hex()
     server = subprocess.Popen(command, env=variables)
     try:
         _wait_for(f"http://127.0.0.1:{port}/api", server)
-        yield f"http://127.0.0.1:{port}/lab"
+        yield f"http://127.0.0.1:{port}/lab?token={token}"
     finally:
         server.terminate()
         try:
@@ -122,8 +128,9 @@ def browsing(program: str) -> Iterator["Page"]:
 
 
 def open_notebook(page: "Page", lab: str, name: str) -> None:
-    """Open the notebook of that name, and wait for its kernel."""
-    page.goto(f"{lab}/tree/{name}?reset")
+    """Open the notebook of that name in that JupyterLab, and wait for its kernel."""
+    address, _, token = lab.partition("?")
+    page.goto(f"{address}/tree/{name}?reset&{token}")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
     page.wait_for_function(f"() => ({STATE})().idle", timeout=60_000)
 

@@ -1,4 +1,4 @@
-"""`python tools/record.py`: records the two runs of the README's picture, and draws it."""
+"""`python tools/record.py` records the runs in the README's picture, and draws it."""
 
 from lessons import FOLDER
 
