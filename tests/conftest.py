@@ -24,6 +24,11 @@ PARALLEL = IN_THREADS + IN_PROCESSES
 KEPT = ("resource_tracker", "multiprocessing.forkserver", "helpers.server")
 
 
+def pytest_configure() -> None:
+    """Let interrupts in: a shell that starts us in the background shuts them out."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def workers_of(pid: int | None = None) -> list[psutil.Process]:
     """Return the worker processes of the process pid (None: of this one)."""
     found = []
