@@ -38,6 +38,7 @@ lab: $(VENV)/lab.stamp ## open JupyterLab at lesson 00
 test: $(VENV)/test.stamp ## run every test, the lessons included
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest --nbval
 
 bench: $(VENV)/test.stamp ## print the table of benchmarks

@@ -7,7 +7,7 @@ dark, 1280 and 800 wide.
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 pytest.importorskip("playwright.sync_api")
 # For each lesson with an explorer: the control to press, and the key that moves it.
-MOVES = {
+MOVES: dict[str, tuple[Literal["slider"], str]] = {
     "01_the_gil": ("slider", "ArrowRight"),
     "02_threads_or_processes": ("slider", "ArrowRight"),
     "04_joblib": ("slider", "ArrowRight"),
@@ -170,7 +170,7 @@ def select_and_run(page: "Page", cell_id: str) -> None:
 def picture(explorer: "Locator") -> str:
     """Return what the explorer draws, or nothing yet."""
     drawn = explorer.locator("img")
-    return "".join(image.get_attribute("src") for image in drawn.all())
+    return "".join(image.get_attribute("src") or "" for image in drawn.all())
 
 
 def measuring_processes() -> list[psutil.Process]:
