@@ -1,24 +1,28 @@
 """`python tools/bench.py`: the table of benchmarks, each a ratio measured in one run.
 
+With names, only those whose functions' names begin so: `python tools/bench.py tracing`.
 It hides no miss, and always exits with 0: the numbers are there to be read.
 """
 
+import gc
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import tracemalloc
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import Pool, get_context
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import lab
 import nbformat
+from joblib import Parallel, delayed
 from jupyter_client.manager import start_new_kernel
 from lessons import LESSONS
 from nbformat.v4 import new_code_cell, new_notebook
@@ -35,16 +39,24 @@ ROOT = Path(__file__).parent.parent
 PUBLISHED = 1.67
 
 
-def seconds(action: Callable[[], object]) -> float:
-    """Return how long action takes."""
+def took(map_: Map, function: Callable[[Any], Any], inputs: Iterable[Any]) -> float:
+    """Run function over inputs; return the seconds until all results were there."""
+    gc.disable()  # as `timeit` does
     began = perf_counter()
-    action()
-    return perf_counter() - began
+    for _ in map_(function, inputs):
+        pass
+    spent = perf_counter() - began
+    gc.enable()
+    return spent
 
 
-def drain(map_: Map, inputs: Iterable[int]) -> None:
-    """Run abs over inputs, and wait for all of it."""
-    list(map_(abs, inputs))
+def by_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Return the least of what each call returned, the first time not counted."""
+    returned: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(1 + rounds):
+        for name, call in calls.items():
+            returned[name].append(call())
+    return {name: min(values[1:]) for name, values in returned.items()}
 
 
 def row(what: str, measured: float, reach: str, ok: bool, note: str = "") -> None:
@@ -67,16 +79,13 @@ def pools_reach_the_ceiling(rounds: int = 12) -> None:
             for name in ("processes", "joblib")
         }
         for map_ in maps.values():
-            list(map_(nap, [0.05] * 2 * workers))
+            took(map_, nap, [0.05] * 2 * workers)
         for _ in range(rounds):
             apart = [machine._count_apart(n, steps)[0] for n in (1, workers)]
             walls.setdefault("alone", []).append(apart[0])
             walls.setdefault("apart", []).append(apart[1])
-            serial = seconds(lambda: list(map(countdown, inputs)))
-            walls.setdefault("serial", []).append(serial)
-            for name, map_ in maps.items():
-                pool = seconds(lambda map_=map_: list(map_(countdown, inputs)))
-                walls.setdefault(name, []).append(pool)
+            for name, map_ in {"serial": map, **maps}.items():
+                walls.setdefault(name, []).append(took(map_, countdown, inputs))
     best = {name: min(times) for name, times in walls.items()}
     ceiling = workers * best["alone"] / best["apart"]
     for name in maps:
@@ -94,31 +103,69 @@ def pools_reach_the_ceiling(rounds: int = 12) -> None:
 def tracing_is_cheap(rounds: int = 15) -> None:
     """Tasks of 1 ms, as a run traces them, and through the pool's own map."""
     tasks = [calibrate(countdown, 0.001)] * 400
-    traced, bare = [], []
     with ProcessPoolExecutor(2, get_context(), begin_work) as pool:
-        list(pool.map(countdown, tasks))
-        map_ = packed(pool.map)
-        for _ in range(rounds):
-            bare.append(seconds(lambda: list(pool.map(countdown, tasks))))
-            traced.append(
-                seconds(lambda: list(map_(Traced(countdown), enumerate(tasks))))
-            )
-    ratio = min(traced) / min(bare)
-    note = f"{1e3 * min(traced):.0f} and {1e3 * min(bare):.0f} ms"
-    row(
-        "traced pool ÷ bare pool.map, 400 tasks of 1 ms",
-        ratio,
-        "≤ 1.05",
-        ratio <= 1.05,
-        note,
-    )
+        traced, numbered = Traced(countdown), list(enumerate(tasks))
+        spent = by_turns(
+            {
+                "bare": partial(took, pool.map, countdown, tasks),
+                "traced": partial(took, packed(pool.map), traced, numbered),
+            },
+            rounds,
+        )
+    ratio = spent["traced"] / spent["bare"]
+    note = f"{1e3 * spent['traced']:.0f} and {1e3 * spent['bare']:.0f} ms"
+    what = "traced pool ÷ bare pool.map, 400 tasks of 1 ms"
+    row(what, ratio, "≤ 1.05", ratio <= 1.05, note)
+
+
+# What a reader would write for each strategy, two workers. What it yields is a map, or
+# has one, or is a `Parallel`.
+BARE: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "serial": partial(nullcontext, map),
+    "threads": partial(ThreadPoolExecutor, 2),
+    "processes": partial(ProcessPoolExecutor, 2),
+    "multiprocessing_pool": partial(Pool, 2),
+    "joblib": partial(Parallel, 2),
+    "joblib threading": partial(Parallel, 2, backend="threading"),
+}
+
+
+def map_of(bare: Any) -> Map:
+    """Return the map of what a call in BARE yields."""
+    if isinstance(bare, Parallel):
+        return lambda function, inputs: bare(delayed(function)(x) for x in inputs)
+    return getattr(bare, "map", bare)
+
+
+def strategies_cost_little(rounds: int = 15) -> None:
+    """The strategies' maps and the bare ones; both pools are there before the clock."""
+    one_ms = calibrate(countdown, 0.001)
+    work: list[tuple[str, Callable[[Any], Any], list[int], float]] = [
+        ("4,000 × abs", abs, list(range(4000)), 2.0),
+        ("200 tasks of 1 ms", countdown, [one_ms] * 200, 1.05),
+    ]
+    for name, begin in BARE.items():
+        workers = 1 if name == "serial" else 2
+        with start(name, workers) as kit, begin() as entered:
+            maps = {"kit": kit, "bare": map_of(entered)}
+            for what, function, inputs, reach in work:
+                calls = {
+                    whose: partial(took, map_, function, inputs)
+                    for whose, map_ in maps.items()
+                }
+                spent = by_turns(calls, rounds)
+                each = [1e6 * spent[whose] / len(inputs) for whose in maps]
+                ratio = spent["kit"] / spent["bare"]
+                note = f"{each[0]:.3g} and {each[1]:.3g} µs each"
+                title = f"{name} ÷ the bare call, {what}"
+                row(title, ratio, f"≤ {reach:g}", ratio <= reach, note)
 
 
 # In a process of its own, which spawned workers have no file of to import first.
 START = """
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import Pool, get_context
 from time import perf_counter
 from empty import nothing
 from helpers.workloads import nap
@@ -185,36 +232,39 @@ def joblib_counts_down() -> None:
 def tiny_tasks_do_not_add_up(few: int = 10_000, many: int = 100_000) -> None:
     """Time and memory per task must not grow with the number of tasks."""
     for name, workers in (("serial", 1), ("threads", 2)):
-        # Time without tracemalloc, which takes time for every allocation; by turns.
-        walls: dict[int, list[float]] = {few: [], many: []}
-        bare: dict[int, list[float]] = {few: [], many: []}
-        for _ in range(5):
-            for tasks in walls:
-                walls[tasks].append(run(abs, range(tasks), name, workers).wall)
-                with start(name, workers) as map_:
-                    bare[tasks].append(seconds(partial(drain, map_, range(tasks))))
-        grown = few * min(bare[many]) / many / min(bare[few])
-        per_task = {}
-        for tasks, spent in walls.items():
-            tracemalloc.start()
-            run(abs, range(tasks), name, workers)
-            peak = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
-            per_task[tasks] = min(spent) / tasks, peak / tasks
-        for number, (word, unit, scale) in enumerate(
-            (("time", "µs", 1e6), ("memory", "B", 1))
-        ):
-            less, more = per_task[few][number], per_task[many][number]
-            note = f"{scale * more:.3g} and {scale * less:.3g} {unit}"
-            if word == "time":
-                note += f"; the bare map: {grown:.2f}"
-            row(
-                f"{name}: {word} per task of {many:,} ÷ of {few:,}",
-                more / less,
-                "≤ 1.1",
-                more <= 1.1 * less,
-                note,
-            )
+        with BARE[name]() as entered:
+            calls: dict[str, Callable[[], float]] = {}
+            for tasks in (few, many):
+                calls[f"run {tasks}"] = partial(wall_of_a_run, name, workers, tasks)
+                calls[f"bare {tasks}"] = partial(
+                    took, map_of(entered), abs, range(tasks)
+                )
+            spent = by_turns(calls, rounds=7)
+        ours, bare = (
+            spent[f"{whose} {many}"] / many / (spent[f"{whose} {few}"] / few)
+            for whose in ("run", "bare")
+        )
+        what = f"{name}: time per task, {many:,} ÷ {few:,}, ÷ the bare map's"
+        note = f"{ours:.2f} and {bare:.2f}"
+        row(what, ours / bare, "≤ 1.1", ours <= 1.1 * bare, note)
+        less, more = (memory_of_a_run(name, workers, tasks) for tasks in (few, many))
+        what = f"{name}: memory per task, {many:,} ÷ {few:,}"
+        note = f"{more:.0f} and {less:.0f} B"
+        row(what, more / less, "≤ 1.1", more <= 1.1 * less, note)
+
+
+def wall_of_a_run(name: str, workers: int, tasks: int) -> float:
+    """Return the wall time of a run of so many tiny tasks, in seconds."""
+    return run(abs, range(tasks), name, workers).wall
+
+
+def memory_of_a_run(name: str, workers: int, tasks: int) -> float:
+    """Return the bytes that such a run takes for each task."""
+    tracemalloc.start()
+    run(abs, range(tasks), name, workers)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / tasks
 
 
 # In a kernel, where a changed widget is also sent. Prints the seconds of each move.
@@ -327,19 +377,31 @@ def lessons_are_short() -> None:
         )
 
 
-if __name__ == "__main__":
+BENCHMARKS = (
+    pools_reach_the_ceiling,
+    tracing_is_cheap,
+    strategies_cost_little,
+    workers_start_fast,
+    stripes_show_the_switch_interval,
+    joblib_counts_down,
+    tiny_tasks_do_not_add_up,
+    explorers_redraw_at_once,
+    keys_change_the_picture,
+    lessons_are_short,
+)
+
+
+def main(names: list[str]) -> None:
+    """Print the table, or the rows of the benchmarks whose names begin so."""
     os.environ["TQDM_DISABLE"] = "1"  # nothing but the table
     facts = machine.facts()
     made_by = [facts[name] for name in ("python", "system", "start method")]
     print("Python", *made_by, f"{machine.cores().allowed} cores allowed")
     print(f"{'what':<66} {'measured':>8}  {'reach':<12} ok?")
-    pools_reach_the_ceiling()
-    tracing_is_cheap()
-    workers_start_fast()
-    stripes_show_the_switch_interval()
-    joblib_counts_down()
-    tiny_tasks_do_not_add_up()
-    explorers_redraw_at_once()
-    keys_change_the_picture()
-    if "--fast" not in sys.argv:
-        lessons_are_short()
+    for benchmark in BENCHMARKS:
+        if not names or benchmark.__name__.startswith(tuple(names)):
+            benchmark()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
