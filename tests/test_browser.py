@@ -5,12 +5,14 @@ dark, 1280 and 800 wide.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import nbformat
 import psutil
 import pytest
 from lab import (
@@ -23,7 +25,8 @@ from lab import (
     show_cell,
     wait_for_words,
 )
-from lessons import LESSONS, code_cells, read
+from lessons import LESSONS, code_cells, read, said
+from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import exercises
 from helpers.check import cell
@@ -145,6 +148,63 @@ def test_an_exercise_is_solved_by_typing(lab: str, page: "Page") -> None:
     said.get_by_text("All right").wait_for()
     assert said.get_by_text("○").count() == 0
     close_notebook(page)
+
+
+# What does not stand right on the page: the first words of its paragraph, and why.
+MISFITS = """() => {
+  const font = document.createElement("p");
+  font.style.fontFamily = "var(--jp-content-font-family)";
+  document.querySelector(".jp-NotebookPanel").append(font);
+  const expected = getComputedStyle(font).fontFamily;
+  font.remove();
+  const lines = word => new Set(Array.from(word.getClientRects(), r => r.top)).size;
+  return Array.from(document.querySelectorAll(".jp-RenderedHTML p")).flatMap(p => {
+    const wrong = p.scrollWidth > p.clientWidth ? ["cut"] : [];
+    if (getComputedStyle(p).fontFamily !== expected) wrong.push("font");
+    for (const text of p.childNodes) {
+      for (const match of text.textContent.matchAll(/\\S+/g)) {
+        const word = document.createRange();
+        const node = text.firstChild ?? text;
+        word.setStart(node, match.index);
+        word.setEnd(node, match.index + match[0].length);
+        if (lines(word) > 1) wrong.push("broken: " + match[0]);
+      }
+    }
+    return wrong.length ? [[p.innerText.slice(0, 40), ...wrong]] : [];
+  });
+}"""
+
+
+def test_sentences_fit_the_page(lab: str, page: "Page", folder: Path) -> None:
+    said_in = [sentences_of(path) for path in LESSONS]
+    assert sum(map(len, said_in)) > 50
+    calls = [f"say(*{sentences!r}, stressed=1)" for sentences in said_in]
+    source = "\n".join(["from helpers.said import say", *calls])
+    notebook = new_notebook(
+        cells=[new_code_cell(source, id="sentences")],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(notebook, folder / "sentences.ipynb")
+    open_notebook(page, lab, "sentences.ipynb")
+    run_all(page, 1)
+    page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
+    for width in (400, 800, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(500)  # JupyterLab lays its panels out anew
+        assert page.locator(".jp-RenderedHTML p").count() == len(LESSONS)
+        assert page.evaluate(MISFITS) == [], width
+    close_notebook(page)
+
+
+def sentences_of(path: Path) -> list[str]:
+    """Return the claims of the lesson at path, and what stands under its pictures."""
+    found = []
+    for code in code_cells(read(path)):
+        found += re.findall(r"(?m)^✓ .*", said(code))
+        for output in code.outputs:
+            if picture := output.get("metadata", {}).get("image/png"):
+                found.append(picture["alt"])
+    return found
 
 
 def ready_explorer(page: "Page", cell_id: str) -> "Locator":

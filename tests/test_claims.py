@@ -12,6 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from helpers import claims
 from helpers.claims import Excuse, claim, fewer_cores_than
 from helpers.machine import Ceiling, Cores
+from helpers.said import Said
 
 SANITIZE = Path(__file__).parent / "sanitize.cfg"
 
@@ -97,12 +98,16 @@ def test_without_its_source(capsys: pytest.CaptureFixture) -> None:
 def test_nbval_takes_untested_claims_for_ones_that_hold() -> None:
     config = configparser.RawConfigParser()
     config.read(SANITIZE, encoding="utf-8")
+    [rule] = config.sections()  # as nbval applies it, to the text and to the HTML
+    regex, replace = config[rule]["regex"], config[rule]["replace"]
     text = "– Two\n✓ Two (not tested here: one core)\n✗ Two\n– A – b (not tested)\n"
-    for section in config.sections():
-        regex, replace = config[section]["regex"], config[section]["replace"]
-        assert re.sub(regex, replace, text) == text
-        untested = "✓ a\n– Two (or three) (not tested here: one core)\n✗ b\n"
-        assert re.sub(regex, replace, untested) == "✓ a\n✓ Two (or three)\n✗ b\n"
+    assert re.sub(regex, replace, text) == text
+    untested = "✓ a\n– Two (or three) (not tested here: one core)\n✗ b\n"
+    assert re.sub(regex, replace, untested) == "✓ a\n✓ Two (or three)\n✗ b\n"
+    held, not_tested = Said("✓ a < b"), Said("– a < b (not tested here: one core)")
+    assert re.sub(regex, replace, repr(not_tested)) == repr(held)
+    shown = re.sub(regex, replace, not_tested._repr_html_())
+    assert shown == held._repr_html_() == "<p>\n✓ a &lt; b\n</p>"
 
 
 def test_what_a_claim_calls_is_called_once(capsys: pytest.CaptureFixture) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 
 import nbformat
 import pytest
-from lessons import FOLDER, LESSONS, code_cells, read
+from lessons import FOLDER, LESSONS, code_cells, read, said
 from nbformat import NotebookNode
 
 KNOWN_TAGS = {"nbval-ignore-output", "raises-exception"}
@@ -131,9 +131,8 @@ def test_claims_are_tested_and_hold_as_stored(lesson: NotebookNode) -> None:
     assert claims
     for cell in claims:
         assert not cell.metadata.get("tags"), f"{cell.id}: nbval must compare a claim"
-        said = "".join(output.get("text", "") for output in cell.outputs)
-        marked = re.findall(r"(?m)^([✓✗–]) ", said)
-        assert marked and set(marked) == {"✓"}, said
+        marked = re.findall(r"(?m)^([✓✗–]) ", said(cell))
+        assert marked and set(marked) == {"✓"}, said(cell)
 
 
 def test_errors_are_announced(lesson: NotebookNode) -> None:
@@ -145,11 +144,10 @@ def test_errors_are_announced(lesson: NotebookNode) -> None:
 def test_every_picture_has_its_words(lesson: NotebookNode) -> None:
     shown = 0
     for cell in code_cells(lesson):
-        said = "".join(output.get("text", "") for output in cell.outputs)
         for output in cell.outputs:
             if "image/png" in output.get("data", {}):
                 words = output.metadata["image/png"]["alt"]
-                assert words and words in said, cell.id
+                assert words and words in said(cell), cell.id
                 assert cell.metadata.tags == ["nbval-ignore-output"], cell.id
                 shown += 1
     assert shown or "figures" not in code_cells(lesson)[0].source

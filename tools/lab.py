@@ -39,8 +39,9 @@ STATE = """() => {
     run: code.filter(cell => cell.execution_count !== null).length,
     errors: code.flatMap(cell => cell.outputs)
       .filter(output => output.output_type === "error").map(error => error.evalue),
-    said: code.flatMap(cell => cell.outputs).map(output => output.text ?? "").flat()
-      .join(""),
+    said: code.flatMap(cell => cell.outputs).flatMap(({text, data}) =>
+      [text ?? "", data && "text/html" in data ? [data["text/plain"], "\\n"] : ""])
+      .flat(2).join(""),
     pictures: code.flatMap(cell => cell.outputs)
       .filter(output => output.data && "image/png" in output.data).length,
   };

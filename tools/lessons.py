@@ -27,6 +27,17 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def said(cell: NotebookNode) -> str:
+    """Return what the cell said: what it printed, and its sentences, as plain text."""
+    parts = []
+    for output in cell.outputs:
+        parts.append(output.get("text", ""))
+        data = output.get("data", {})
+        if "text/html" in data:  # a picture's or a widget's text is no sentence
+            parts.append(data["text/plain"] + "\n")
+    return "".join(parts)
+
+
 def run(path: Path) -> NotebookNode:
     """Run the lesson at path in a new kernel; return it with its outputs."""
     notebook = read(path)
