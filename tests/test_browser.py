@@ -7,6 +7,7 @@ dark, 1280 and 800 wide.
 import os
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.error import HTTPError
@@ -186,7 +187,7 @@ def test_sentences_fit_the_page(lab: str, page: "Page", folder: Path) -> None:
     )
     nbformat.write(notebook, folder / "sentences.ipynb")
     open_notebook(page, lab, "sentences.ipynb")
-    run_all(page, 1)
+    assert run_all(page, 1)["said"].splitlines() == [*chain(*said_in)]
     page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
     for width in (400, 800, 1280):
         page.set_viewport_size({"width": width, "height": 900})
