@@ -10,10 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.pool import Pool
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, magics_class
+
+from helpers.workers import end_kept_loky, is_open, processes_of
 
 MARK = "# Saved from a notebook cell by %%importable.\n"
 
@@ -27,6 +30,8 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
 class Importable(Magics):
     """The cell magic `%%importable`."""
 
+    shell: InteractiveShell  # the one that has registered it
+
     @cell_magic
     def importable(self, line: str, cell: str) -> None:
         """Save the cell as NAME.py beside the notebook, and import all that it defines.
@@ -39,7 +44,7 @@ class Importable(Magics):
         changed = _write(path, cell)
         module = _import_afresh(name, path)
         if changed:
-            _end_joblib_workers()
+            end_kept_loky()
             for pool in _kept_pools(self.shell.user_ns):
                 print(f"{pool} still runs the code from before: start a new one")
         public = {k: v for k, v in vars(module).items() if not k.startswith("_")}
@@ -84,20 +89,13 @@ def _import_afresh(name: str, path: Path) -> ModuleType:
     return importlib.import_module(name)
 
 
-def _end_joblib_workers() -> None:
-    from joblib.externals.loky import get_reusable_executor
-
-    get_reusable_executor().shutdown(wait=True)
-
-
-def _kept_pools(namespace: dict[str, object]) -> list[str]:
+def _kept_pools(namespace: dict[str, Any]) -> list[str]:
     """Return the names of the notebook's process pools that were started before."""
     return [
         name
         for name, value in namespace.items()
         if not name.startswith("_")
-        and (
-            (isinstance(value, ProcessPoolExecutor) and value._processes)
-            or (isinstance(value, Pool) and value._state == "RUN")
-        )
+        and isinstance(value, ProcessPoolExecutor | Pool)
+        and is_open(value)
+        and processes_of(value)
     ]

@@ -119,6 +119,22 @@ def test_a_pool_that_keeps_the_old_code_is_named(
     )
 
 
+def test_pools_without_old_code_are_not_named(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture
+) -> None:
+    """Threads call what they are handed, and a pool that was closed calls nothing."""
+    save(shell, "lesson_cell", "def grow(x): return x + 1")
+    shell.run_cell("from concurrent.futures import ProcessPoolExecutor as P")
+    shell.run_cell("from multiprocessing.pool import ThreadPool")
+    shell.run_cell("closed, threads = P(1), ThreadPool(1)")
+    shell.run_cell("print(*closed.map(grow, [1])); closed.shutdown()")
+    capsys.readouterr()
+    save(shell, "lesson_cell", "def grow(x): return x + 2")
+    assert capsys.readouterr().out == "lesson_cell.py: saved and imported\n"
+    shell.run_cell("print(*threads.map(grow, [1])); threads.terminate()")
+    assert capsys.readouterr().out == "3\n"
+
+
 @pytest.mark.parametrize(
     "name",
     ["", "a b", "a.b", "a-b", "1a", "class", "../a", "json", "helpers", "__main__"],
