@@ -180,6 +180,18 @@ def by_hand_in_turn(function: Function, items: list) -> list:
     return results
 
 
+def by_hand_unwaited(function: Function, items: list) -> list:
+    """Nobody waits for the threads."""
+    results: dict[int, Any] = {}
+
+    def note(number: int, item: Any) -> None:
+        results[number] = or_none(function, item)
+
+    for numbered in enumerate(items):
+        threading.Thread(target=note, args=numbered).start()
+    return [results.get(number) for number in range(len(items))]
+
+
 def in_a_thread_pool(function: Function, items: list) -> list:
     """Right, where threads are: the pool of `multiprocessing`."""
     with ThreadPool(len(items[:8])) as pool:

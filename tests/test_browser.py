@@ -30,7 +30,7 @@ from lessons import LESSONS, code_cells, read, said
 from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import exercises
-from helpers.check import cell
+from helpers.exercises.exercise import cell
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -6,14 +6,17 @@ import multiprocessing
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from functools import partial
 from itertools import repeat
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
 import answers
+import numpy
 import pytest
 from answers import in_a_row
 from conftest import START_METHODS, interrupt_when, until, workers_of
@@ -23,34 +26,26 @@ from joblib.externals.loky import get_reusable_executor
 from lessons import LESSONS, read
 from traitlets.config import Config
 
-from helpers import check, exercises
-from helpers.check import Attempt, Exercise, Line, attempt, cell
+from helpers import exercises
+from helpers.exercises import attempt as attempts
+from helpers.exercises import exercise as exercise_module
+from helpers.exercises import lesson_02
+from helpers.exercises.attempt import Attempt, attempt
+from helpers.exercises.exercise import Exercise, cell
+from helpers.exercises.lesson_02 import SortSix, kind_of, task_of
+from helpers.exercises.lesson_04 import TooManyTrips
+from helpers.exercises.verdict import Line, judged_closing, judged_results, together
 from helpers.probe import Probe
 from helpers.runs import Round, Run
 from helpers.trace import Span
 
 Answer = Callable[..., Any]
 
-EXERCISES = {
-    name: value
-    for name, value in vars(exercises).items()
-    if isinstance(value, Exercise)
+EXERCISES: dict[str, Exercise] = {
+    name: getattr(exercises, name) for name in exercises.__all__
 }
 # How workers start that know nothing of the notebook, the quickest first.
 FRESH = [m for m in ("forkserver", "spawn") if m in START_METHODS]
-# What the cell of each exercise defines, in the order in which `check` takes it.
-DEFINED = {
-    "wait_together": ["nap_all"],
-    "keep_the_count": ["count_all"],
-    "sort_six": ["answers"],
-    "as_they_come": ["fetch_all"],
-    "mend_the_pool": ["run_all", "count_words"],
-    "send_a_setting": ["scale_all"],
-    "joblib_loop": ["count_all"],
-    "too_many_trips": ["run_all"],
-    "read_the_law": ["serial_part"],
-    "shrink_the_serial_part": ["run_all"],
-}
 SOLUTION_OPTIONS = {"too_many_trips": {"why": "b"}}
 # What the lessons have imported by then.
 PRELUDE = """
@@ -78,6 +73,8 @@ NOTHING = "Your function returned nothing"
 DISORDERED = "Right results in the wrong order"
 HID = "your function hid it"
 OPEN = "The pool was left open"
+UNWAITED = "A thread still ran when your function had returned"
+STILL_RAN = "A process still ran when your function had returned"
 IN_THREADS = "Threads did the work"
 MANY_TRIPS = "Hardly any number shared a trip"
 NO_PICKLE = "Something could not be sent"
@@ -103,7 +100,7 @@ def threads_now() -> set[threading.Thread]:
 def impatient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where tasks can't meet, however long they wait, don't let the tests wait."""
     if not APART.isdisjoint(request.getfixturevalue("fragments")):
-        monkeypatch.setattr(check, "SOON", 0.2)
+        monkeypatch.setattr(attempts, "SOON", 0.2)
 
 
 @pytest.fixture
@@ -121,7 +118,7 @@ def shell(
 def typed(shell: InteractiveShell, name: str, kind: str) -> list[Any]:
     """Run the exercise's stub or solution as a cell; return what `check` takes."""
     shell.run_cell(cell(getattr(EXERCISES[name], kind))).raise_error()
-    return [shell.user_ns[defined] for defined in DEFINED[name]]
+    return [shell.user_ns[defined] for defined in EXERCISES[name].takes]
 
 
 def wrong_in(lines: Iterator[Line]) -> list[str]:
@@ -140,7 +137,7 @@ def assert_named(lines: Iterator[Line], *fragments: str) -> None:
 
 
 def test_there_are_two_or_three_for_each_lesson() -> None:
-    assert set(EXERCISES) == set(DEFINED)
+    assert set(EXERCISES) == set(STUBS)
     lessons = [exercise.lesson for exercise in EXERCISES.values()]
     assert {lessons.count(lesson) for lesson in set(lessons)} <= {2, 3}
     for name, exercise in EXERCISES.items():
@@ -215,6 +212,15 @@ def test_the_notebook_has_the_stub_and_the_solution(lesson: str) -> None:
         assert bare(cell(exercise.stub)) in code, exercise.name
         assert bare(cell(exercise.solution)) in solutions, exercise.name
     assert len(solutions) == len(expected)
+
+
+def test_a_verdict_is_one_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(exercise_module, "say", lambda *lines: said.append(lines))
+    exercises.read_the_law.check(serial_part)
+    ((*lines, last),) = said
+    assert [line[:2] for line in lines] == ["✓ "] * 3
+    assert last == f"All right: {exercises.read_the_law.moral}"
 
 
 def test_hints_come_one_at_a_time(capsys: pytest.CaptureFixture) -> None:
@@ -494,7 +500,7 @@ def test_send_a_setting(answer: Answer, fragments: list[str], impatient: None) -
         wrong(answers.made_up, NOT_THOSE, NEVER_RUN),
         wrong(answers.applied, WAITED),
         wrong(answers.in_one_chunk, ONE_DID_ALL),
-        wrong(answers.left_processes, OPEN),
+        wrong(answers.left_processes, STILL_RAN),
         wrong(answers.by_hand, IN_THREADS),
     ],
 )
@@ -547,13 +553,13 @@ def test_too_many_trips(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if fragments:  # joblib needs many tasks to find its size of batch
-        monkeypatch.setattr(exercises.TooManyTrips, "TASKS", 400)
+        monkeypatch.setattr(TooManyTrips, "TASKS", 400)
     assert_named(exercises.too_many_trips.judge(answer, why="b"), *fragments)
 
 
 @pytest.mark.parametrize("why", ["a", "c"])
 def test_too_many_trips_and_why(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exercises.TooManyTrips, "TASKS", 400)
+    monkeypatch.setattr(TooManyTrips, "TASKS", 400)
     judged = exercises.too_many_trips.judge(answers.in_slices, why=why)
     assert_named(judged, "Why it was slower: another reason")
 
@@ -653,6 +659,7 @@ def serial_part(speedup: float, workers: float) -> float:
         (lambda s, p: s.serial, "AttributeError"),
         (lambda s, p: "0.1", "no number"),
         (lambda s, p: None, "no number"),
+        (lambda s, p: serial_part(s, p) if s < p else None, "no number"),
     ],
 )
 def test_read_the_law(formula: Answer, fragment: str) -> None:
@@ -696,13 +703,60 @@ def test_what_helps(serial: tuple, threads: tuple, processes: tuple, kind: str) 
         "threads": a_run(*threads),
         "processes": a_run(*processes),
     }
-    assert exercises.kind_of(runs, kind) == (kind, None)
+    assert kind_of(runs, kind) == (kind, None)
 
 
 def test_what_cannot_be_tested_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exercises, "fewer_cores_than", lambda *_: "one core")
+    monkeypatch.setattr(lesson_02, "fewer_cores_than", lambda *_: "one core")
     runs = dict.fromkeys(("serial", "threads", "processes"), a_run(1, 1))
-    assert exercises.kind_of(runs, "processes") == ("processes", "one core")
+    assert kind_of(runs, "processes") == ("processes", "one core")
+
+
+@pytest.mark.parametrize("name", SortSix.KNOWN)
+def test_the_six_are_of_the_one_table(name: str) -> None:
+    function, inputs = task_of(name)
+    assert function.__name__ == name
+    assert len(inputs) > 1
+    function(inputs[0])
+
+
+# What is no answer.
+
+
+@pytest.mark.parametrize("call", ["check", "show"])
+@pytest.mark.parametrize("name", EXERCISES)
+def test_what_is_no_answer_gets_one_line(
+    name: str, call: str, capsys: pytest.CaptureFixture
+) -> None:
+    exercise = EXERCISES[name]
+    right: list[Any] = [{} if name == "sort_six" else abs for _ in exercise.takes]
+    asked = partial(getattr(exercise, call))
+    for no in (None, 5, "text", abs if name == "sort_six" else {}):
+        asked(*right[1:], no)
+    asked(*right[1:])
+    asked(*right, *right)
+    asked(*right, because="b")
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 7 and len(set(said)) == 1
+    assert said[0].startswith(f"Hand in {exercise.wants}: {name}.{call}(")
+    assert all(taken in said[0] for taken in exercise.takes)
+    assert ('why="?"' in said[0]) == ("why" in exercise.options and call == "check")
+
+
+def test_results_that_are_neither_equal_nor_not() -> None:
+    """Arrays are compared number by number."""
+    array = numpy.arange(3)
+    assert not judged_results(array, 3).right
+    assert not judged_results([array, array], [1, 2]).right
+
+
+def test_an_error_without_words(capsys: pytest.CaptureFixture) -> None:
+    def unfinished(nap: Answer, times: list) -> list:
+        raise NotImplementedError
+
+    exercises.wait_together.check(unfinished)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "○ Your function raised NotImplementedError"
 
 
 # Pictures.
@@ -743,7 +797,7 @@ def test_it_shows_what_ran_before_an_error(capsys: pytest.CaptureFixture) -> Non
 
 
 def test_sort_six_shows_what_has_an_answer(capsys: pytest.CaptureFixture) -> None:
-    exercises.SortSix().show({"nap": "processes", "fetch": "?"})
+    SortSix().show({"nap": "processes", "fetch": "?"})
     said = capsys.readouterr().out
     assert "Nap: " in said and "Fetch" not in said
 
@@ -776,7 +830,7 @@ def tried(answer: Answer, meet: int = 1) -> Attempt:
 def test_an_answer_that_never_returns_is_ended(
     answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "LIMIT", 0.5)
+    monkeypatch.setattr(attempts, "LIMIT", 0.5)
     assert tried(answer).failure == "Your function had not returned after 0.5 seconds"
 
 
@@ -798,15 +852,81 @@ def test_the_pools_are_as_before() -> None:
     assert (vars(ThreadPoolExecutor), vars(ProcessPoolExecutor)) == before
 
 
-def test_a_pool_that_is_already_there() -> None:
-    """It is not the answer's to close."""
-    with ThreadPoolExecutor(6) as pool:
+@pytest.mark.parametrize("pools", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_a_pool_that_is_already_there(pools: type) -> None:
+    """It is not the answer's to close, though its workers start only now."""
+    with pools(6) as pool:
 
         def answer(function: Answer, items: list) -> list:
             return list(pool.map(function, items))
 
         assert_named(exercises.wait_together.judge(answer))
         assert tried(answer).pools == []
+        assert pool.submit(abs, -1).result() == 1
+
+
+def test_what_other_threads_start() -> None:
+    """It is neither blamed on the answer, nor ended, whenever they started."""
+    begin, there = threading.Event(), threading.Event()
+    pools: list[Any] = []
+    nap = multiprocessing.Process(target=time.sleep, args=(60,))
+
+    def start_pools() -> None:
+        pools.extend([ThreadPoolExecutor(1), ProcessPoolExecutor(1), ThreadPool(1)])
+        pools[0].submit(abs, -1)
+        pools[1].submit(abs, -1).result()
+        nap.start()
+        there.set()
+
+    def start_a_thread() -> None:
+        begin.wait()
+        threading.Thread(target=start_pools).start()
+
+    def answer(function: Answer, items: list) -> list:
+        begin.set()
+        there.wait()
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(function, items))
+
+    other = threading.Thread(target=start_a_thread)
+    other.start()
+    attempted = tried(answer)
+    other.join()
+    try:
+        assert attempted.failure == attempted.left == ""
+        assert [type(each.pool) for each in attempted.pools] == [ThreadPoolExecutor]
+        assert [pool.submit(abs, -2).result() for pool in pools[:2]] == [2, 2]
+        assert pools[2].map(abs, [-3]) == [3]
+        assert nap.is_alive()
+    finally:
+        nap.kill()
+        nap.join()
+        for pool in pools[:2]:
+            pool.shutdown()
+        pools[2].terminate()
+        pools[2].join()
+
+
+def test_a_thread_that_nobody_waits_for() -> None:
+    """It is named, and ended."""
+    before = threads_now()
+    attempted = tried(answers.by_hand_unwaited, meet=7)
+    assert attempted.left.startswith(UNWAITED)
+    assert threads_now() <= before
+    assert_named(judged_closing(attempted), UNWAITED)
+
+
+def test_pools_of_the_threads_that_an_answer_starts() -> None:
+    """They are its own."""
+
+    def in_a_thread(function: Answer, items: list) -> list:
+        with ThreadPoolExecutor(1) as pool:
+            left = partial(answers.left_open, pools=ThreadPoolExecutor)
+            return pool.submit(left, function, items).result()
+
+    attempted = tried(in_a_thread)
+    assert len(attempted.pools) == 2
+    assert attempted.left.startswith(OPEN)
 
 
 def test_a_watched_function_travels_where_the_function_does() -> None:
@@ -849,4 +969,4 @@ def test_tasks_that_can_meet_do(monkeypatch: pytest.MonkeyPatch) -> None:
     def check_until_done(future: Any) -> bool:
         return bool(until(future.done, 0.5))
 
-    assert check.together(tried(late, meet=2).calls[0]) >= 2
+    assert together(tried(late, meet=2).calls[0]) >= 2

@@ -1,0 +1,20 @@
+"""The exercises of the lessons: each has `show`, `check` and `hint`."""
+
+from helpers.exercises.lesson_01 import keep_the_count, wait_together
+from helpers.exercises.lesson_02 import as_they_come, sort_six
+from helpers.exercises.lesson_03 import mend_the_pool, send_a_setting
+from helpers.exercises.lesson_04 import joblib_loop, too_many_trips
+from helpers.exercises.lesson_05 import read_the_law, shrink_the_serial_part
+
+__all__ = [
+    "as_they_come",
+    "joblib_loop",
+    "keep_the_count",
+    "mend_the_pool",
+    "read_the_law",
+    "send_a_setting",
+    "shrink_the_serial_part",
+    "sort_six",
+    "too_many_trips",
+    "wait_together",
+]
