@@ -12,7 +12,7 @@ import psutil
 import pytest
 from conftest import until
 from jupyter_client.manager import start_new_kernel
-from test_background import alive, descendants
+from test_elsewhere import alive, descendants
 
 from helpers import explore
 from helpers.explore import Explorer

@@ -1,0 +1,11 @@
+"""Explorers: turn one knob, and see one picture change.
+
+Each shows what a plain call of `measure` and `figures` shows, for the settings of its
+controls. Measuring happens in the background and can be stopped; what was measured
+once is kept.
+"""
+
+from helpers.explore.explorer import Explorer
+from helpers.explore.explorers import gil, joblib, pools, speedup
+
+__all__ = ["Explorer", "gil", "joblib", "pools", "speedup"]

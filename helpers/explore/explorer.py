@@ -1,0 +1,163 @@
+"""An explorer: measures for the settings of its controls, and draws what came of it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from helpers.explore.conductor import Conductor
+from helpers.explore.frame import Viewer
+from helpers.explore.kept import Draw, Kept, Shelf, in_a_line
+from helpers.jobs import Job
+from helpers.runs import Run
+
+
+class Explorer(Viewer):
+    """Measures for the settings of its controls, and draws what came of it.
+
+    There is one of each name: a new one closes the former.
+
+    Args:
+        name: what its saved runs are called.
+        controls: the widgets that the reader turns, by the name of their setting.
+        plan: returns what to measure, for the settings.
+        draw: returns pictures of runs for the settings: PNGs, each with its sentence.
+        runs: what a plain call has measured: shown until a control is moved.
+
+    Attributes:
+        conductor: lets one explorer measure at a time; all have the same.
+    """
+
+    conductor: ClassVar = Conductor(Viewer.lock)
+    _open: ClassVar[dict[str, "Explorer"]] = {}
+
+    def __init__(
+        self,
+        name: str,
+        controls: Mapping[str, Any],
+        plan: Callable[..., Job],
+        draw: Draw,
+        runs: Iterable[Run] = (),
+    ) -> None:
+        super().__init__(name, controls, draw)
+        self._plan, self._shelf, self._measured = plan, Shelf(), Kept()
+        self.run_button.on_click(lambda _: self.run())
+        self.stop_button.on_click(lambda _: self.stop())
+        for control in controls.values():
+            control.observe(self._moved, "value")
+        with self.lock:
+            if name in self._open:
+                self._open[name].close()
+            self._open[name] = self
+            self._planned = self._job()
+            self._greet(Kept(runs))
+        self.conductor.watch_cells()
+
+    def _greet(self, first: Kept) -> None:
+        drawn = "Drawn from a run of this lesson" if first.runs else ""
+        greeting = f"{drawn or 'Nothing measured yet'}. Move a control, or press Run."
+        self.say(self.show(first) or greeting)
+
+    @property
+    def measuring(self) -> bool:
+        """Whether a job is under way, or waits for a cell to end."""
+        return self.conductor.job_of(self) is not None
+
+    def run(self) -> None:
+        """Measure for the settings, also if that has been done before."""
+        with self.lock:
+            job = self._job()
+            if job and not self.closed:
+                self.conductor.measure(self, job)
+
+    def stop(self) -> None:
+        """End the measuring, and every process that takes part, within a second."""
+        with self.lock:
+            if self.conductor.stop(self):
+                self.stopped()
+
+    def close(self) -> None:
+        """End the measuring, and let go of the widgets, the runs and the pictures."""
+        if self.closed:
+            return
+        with self.lock:
+            self.make_way()
+            self._shelf, self._measured = Shelf(), Kept()
+            if self._open.get(self.name) is self:
+                del self._open[self.name]
+            super().close()
+
+    def make_way(self) -> None:
+        """End the measuring, if it goes on, for what is drawn instead."""
+        if self.measuring:
+            self.conductor.stop(self)
+            self.progress.value = 0
+
+    # What the conductor tells.
+
+    def begun(self, job: Job) -> None:
+        """Make place for the runs of a job."""
+        self._measured = self._shelf.begun(job)
+        self.progress.max, self.progress.value = job.rounds * len(job.ways), 0
+        self.say("Measuring …")
+
+    def came(self, run: Run) -> None:
+        """Keep a run; draw after the first round and the last."""
+        kept = self._measured
+        kept.runs.append(run)
+        self.progress.value = len(kept.runs)
+        # Not after each: drawing takes a core from the next round.
+        if (kept.rounds == 1 or kept.complete) and (why_not := self.show(kept)):
+            self.make_way()
+            self.say(why_not)
+
+    def ended(self, why: str) -> None:
+        """Say that the job has ended, and why if it isn't done."""
+        done = f"Measured {self._measured.rounds:.0f} times; the best is drawn."
+        self.say(f"This could not be measured: {in_a_line(why)}" if why else done)
+
+    def put_off(self) -> None:
+        """Say that the job waits."""
+        self.progress.value = 0
+        self.say("A cell is running. The measuring begins again after it.")
+
+    def stopped(self) -> None:
+        """Say that the job has been ended."""
+        self.progress.value = 0
+        drawn = self.picture.value and " What is drawn was measured before."
+        self.say(f"Stopped.{drawn}")
+
+    # What the reader's moves do.
+
+    def _job(self) -> Job | None:
+        """Return what to measure for the settings, or say why nothing can be."""
+        try:
+            return self._plan(**self.settings)
+        except (OSError, RuntimeError) as error:  # no web server, say
+            self.ended(str(error))
+            return None
+
+    def _moved(self, change: Any) -> None:
+        with self.lock:
+            job, before = self._job(), self._planned
+            self._planned = job
+            if job is None:
+                self.make_way()
+            elif job == before:
+                self._show_or_say(self.shown)
+            else:
+                self._turn_to(job)
+
+    def _turn_to(self, job: Job) -> None:
+        """Draw what is kept of the job; measure what is missing."""
+        kept = self._shelf.of(job)
+        if kept and kept.complete:
+            self.make_way()
+            self.say("Drawn from kept runs. Run measures again.")
+            self._show_or_say(kept)
+            return
+        if kept and kept.rounds >= 1:
+            self._show_or_say(kept)  # fewer rounds than wanted, but at once
+        self.conductor.measure(self, job)
+
+    def _show_or_say(self, kept: Kept) -> None:
+        if why_not := self.show(kept):
+            self.say(why_not)
