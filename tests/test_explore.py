@@ -1,24 +1,32 @@
 """The explorers as a reader uses them: what is drawn, kept, stopped, saved, loaded."""
 
+import gc
+import html
 import json
+import os
 import random
 import re
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
+from comm import get_comm_manager
 from conftest import until
-from jupyter_client.manager import start_new_kernel
+from jupyter_client.manager import KernelManager, start_new_kernel
 from test_elsewhere import alive, descendants
 
-from helpers import explore
+from helpers import explore, server
 from helpers.explore import Explorer
+from helpers.jobs import WORKLOADS
 from helpers.measure import race, run, sweep
-from helpers.runs import save
-from helpers.trace import watched_countdown
+from helpers.runs import Run, save
+from helpers.trace import Span, watched_countdown
 from helpers.workloads import countdown, nap
 
 EXPLORERS = {
@@ -161,6 +169,75 @@ def test_a_failure_is_a_line_and_not_a_traceback(explored: Callable) -> None:
     assert "nonsense" in explorer.status.value
 
 
+def test_workloads_come_from_the_one_table(explored: Callable) -> None:
+    for name in ("pools", "speedup"):
+        offered = explored(name).controls["workload"].options
+        assert set(offered) < set(WORKLOADS) and len(offered) > 3
+
+
+def test_a_server_that_does_not_start_is_a_line(
+    explored: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        raise RuntimeError("the server did not start:\nno port")
+
+    monkeypatch.setattr(server, "start", fail)
+    explorer = explored("pools")
+    explorer.controls["workload"].value = "fetch"
+    assert "did not start: no port</p>" in explorer.status.value
+    explorer.run()
+    assert not explorer.measuring
+    explorer.controls["workload"].value = "sleep"
+    assert "Measured" in settled(explorer).status.value
+
+
+def naps_of(name: str) -> list:
+    """Return what an explorer of that name draws at first: of two runs."""
+    runs = race(nap, [0.001] * 4, {"serial": 1, "threads": 2}, 1, 0)
+    if name == "gil":
+        return list(runs.values())
+    if name == "speedup":
+        return [{"threads": {0: runs["serial"], 2: runs["threads"]}}]
+    return [runs]
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_a_new_explorer_closes_the_former_of_its_name(
+    explored: Callable, name: str
+) -> None:
+    other = explored("pools" if name == "gil" else "gil")
+    first = EXPLORERS[name](*naps_of(name))
+    alive = len(get_comm_manager().comms)
+    gone = [weakref.ref(first)]
+    first.run()
+    del first
+    for _ in range(5):
+        gone.append(weakref.ref(EXPLORERS[name](*naps_of(name))))
+    last = gone.pop()()
+    assert last is not None and pictures(last)
+    assert not last.measuring, "what the first measured has ended"
+    assert len(get_comm_manager().comms) == alive
+    gc.collect()
+    assert not [ref() for ref in gone if ref() is not None]
+    assert not other.closed, "those of other names stay"
+    last.close()
+
+
+def test_a_closed_explorer_holds_nothing_and_measures_nothing(
+    explored: Callable,
+) -> None:
+    closed = EXPLORERS["pools"](*naps_of("pools"))
+    (run,) = (weakref.ref(run) for run in closed.shown.runs[:1])
+    explored("pools")
+    gc.collect()
+    assert closed.closed and run() is None
+    assert not pictures(closed) and "closed" in repr(closed)
+    closed.controls["workers"].value = 5
+    closed.run()
+    assert not closed.measuring
+    closed.close()
+
+
 def test_what_was_saved_can_be_loaded_also_beside_a_broken_file(
     explored: Callable, tmp_path: Path
 ) -> None:
@@ -232,8 +309,96 @@ def test_any_saved_run_can_be_loaded_anywhere_or_a_line_says_why_not(
             assert refused == (name == "speedup" and path.name == "one.json")
 
 
+def upload(explorer: Explorer, *files: tuple[str, bytes]) -> list[str]:
+    """Choose files as a browser does; return the lines that the explorer says."""
+    explorer.files.value = [
+        {
+            "name": name,
+            "type": "application/json",
+            "size": len(content),
+            "content": memoryview(content),
+            "last_modified": datetime.now(UTC),
+        }
+        for name, content in files
+    ]
+    assert explorer.files.value == (), "the same files can be chosen again"
+    return lines_of(explorer)
+
+
+def lines_of(explorer: Explorer) -> list[str]:
+    status = re.sub(r"</?p[^>]*>", "", explorer.status.value)
+    assert "\n" not in status
+    return [html.unescape(line) for line in status.split("<br>")]
+
+
+def test_a_file_of_any_name_can_be_chosen(explored: Callable, tmp_path: Path) -> None:
+    save(tmp_path / "race.json", race(nap, [0.01] * 4, {"serial": 1}, 1, 0).values())
+    good = (tmp_path / "race.json").read_bytes()
+    names = [
+        *("..", "", "/", "../../etc/x.json", "a\0b.json", "con:.json", "two\nlines"),
+        *("<b>$x^$.json", "e" * 300 + ".json", "\ud800.json", "größer 3.json"),
+    ]
+    before = sorted(tmp_path.parent.iterdir()), sorted(tmp_path.iterdir())
+    explorer = explored("pools")
+    for name in names:
+        (line,) = upload(explorer, (name, good))
+        assert ": 1 run, made " in line, name
+        assert pictures(explorer)
+    assert len(upload(explorer, *((name, b"{") for name in names))) == len(names)
+    assert upload(explorer, ("same", good), ("same", good))[0].startswith("same: 1 run")
+    assert before == (sorted(tmp_path.parent.iterdir()), sorted(tmp_path.iterdir()))
+
+
+def test_a_file_that_holds_nothing_to_draw_gets_a_line(
+    explored: Callable, tmp_path: Path
+) -> None:
+    explorer = explored("pools", *naps_of("pools"))
+    kept = pictures(explorer)
+    ran = race(nap, [0.001] * 2, {"serial": 1}, 1, 0)["serial"]
+    crowd = replace(
+        ran, spans=tuple(replaced(ran, thread=number) for number in range(300))
+    )
+    content = {
+        "empty": [],
+        "nothing": [replace(ran, spans=())],
+        "crowd": [crowd],
+        "big": [ran],
+    }
+    for name, runs in content.items():
+        save(tmp_path / name, runs)
+    os.truncate(tmp_path / "big", 21_000_000)
+    explorer.load(*(tmp_path / name for name in content))
+    assert lines_of(explorer) == [
+        "empty: it holds no runs",
+        "nothing: nothing ran: there is nothing to draw",
+        "crowd: more than 200 workers are too many to draw",
+        "big: more than 20 MB are too many to draw",
+    ]
+    assert pictures(explorer) == kept
+    explorer.load()
+    assert lines_of(explorer) == ["No file was named."]
+    explorer.load(tmp_path / "nothing", tmp_path)
+    assert len(lines_of(explorer)) == 2 and pictures(explorer) == kept
+
+
+def replaced(run: Run, thread: int) -> Span:
+    return run.spans[0]._replace(thread=thread)
+
+
+def test_runs_over_nothing_are_a_line_from_the_start(explored: Callable) -> None:
+    empty = {
+        name: replace(run, spans=())
+        for name, run in race(nap, [0.001], {"serial": 1}, 1, 0).items()
+    }
+    explorer = explored("pools", empty)
+    assert "can't be drawn here: " in lines_of(explorer)[0]
+    explorer.run()
+    assert "Measured" in settled(explorer).status.value
+
+
 def test_a_monkey_finds_no_stuck_state(explored: Callable) -> None:
     """200 random changes while it measures; then it must work as ever."""
+    server.start()  # it stays: what fetches needs it next time, too
     before = {process.pid for process in descendants()}
     chance = random.Random(2026)
     explorers = [explored("gil"), explored("pools"), explored("joblib")]
@@ -258,53 +423,89 @@ def test_a_monkey_finds_no_stuck_state(explored: Callable) -> None:
     assert "3 processes" in settled(gil).picture.value
 
 
+@pytest.fixture
+def kernel() -> Iterator[tuple[KernelManager, Callable[[str], str]]]:
+    """Yield a kernel's manager, and a function that runs a cell in it."""
+    manager, client = start_new_kernel(kernel_name="python3")
+
+    def cell(code: str) -> str:
+        """Run code; return what it printed, or its traceback."""
+        said: list[str] = []
+
+        def hear(message: dict) -> None:
+            content = message["content"]
+            said.append(content.get("text") or "\n".join(content.get("traceback", [])))
+
+        client.execute_interactive(code, timeout=120, output_hook=hear)
+        return "".join(said)
+
+    yield manager, cell
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
 START = """
 from helpers import explore
 explorer = explore.gil()
 explorer.controls["interval"].value = 50
 explorer.controls["workers"].value = 8
 """
+# What measures, and for how many widgets and runs there is room taken.
+MEASURING = """
+import psutil
+print(sum("helpers.elsewhere" in " ".join(child.cmdline())
+    for child in psutil.Process().children()))
+"""
+HELD = """
+import gc
+from comm import get_comm_manager
+from helpers.runs import Run
+gc.collect()
+runs = sum(isinstance(thing, Run) for thing in gc.get_objects())
+print(len(get_comm_manager().comms), runs)
+"""
 
 
-def test_a_cell_and_an_explorer_leave_each_other_alone_and_a_restart_ends_all() -> None:
-    manager, client = start_new_kernel(kernel_name="python3")
-    try:
+def test_a_cell_and_an_explorer_leave_each_other_alone_and_a_restart_ends_all(
+    kernel: tuple[KernelManager, Callable[[str], str]],
+) -> None:
+    manager, cell = kernel
+    cell(START)
+    process = psutil.Process(manager.provisioner.pid)
 
-        def say(code: str) -> str:
-            said: list[str] = []
-            client.execute_interactive(
-                code,
-                timeout=120,
-                output_hook=lambda message: said.append(
-                    message["content"].get("text")
-                    or "\n".join(message["content"].get("traceback", []))
-                ),
-            )
-            return "".join(filter(None, said))
+    def measuring() -> list[psutil.Process]:
+        return [
+            child
+            for child in process.children()
+            if "helpers.elsewhere" in " ".join(child.cmdline())
+        ]
 
-        say(START)
-        kernel = psutil.Process(manager.provisioner.pid)
+    assert until(measuring, seconds=60), "it measures between cells"
+    # While a cell runs nothing else does; a widget still says what it waits for.
+    said = cell(MEASURING + "print(explorer.measuring, explorer.status.value)")
+    assert said.startswith("0\nTrue") and "A cell is running" in said
+    assert until(measuring, seconds=60), "it goes on after the cell"
+    cell("explorer.conductor.gives_way = False")
+    assert until(measuring, seconds=60)
+    assert cell(MEASURING).startswith("1"), "a benchmark can have it otherwise"
+    processes = measuring()
+    manager.restart_kernel(now=True)
+    assert until(lambda: not any(map(alive, processes)))
 
-        def measuring() -> list[psutil.Process]:
-            return [
-                child
-                for child in kernel.children()
-                if "helpers.elsewhere" in " ".join(child.cmdline())
-            ]
 
-        assert until(measuring, seconds=60), "it measures between cells"
-        # While a cell runs nothing else does; a widget still says what it waits for.
-        said = say(
-            "import psutil\n"
-            "print(sum('helpers.elsewhere' in ' '.join(child.cmdline())"
-            " for child in psutil.Process().children()))\n"
-            "print(explorer.measuring, explorer.status.value)"
-        )
-        assert said.startswith("0\nTrue") and "A cell is running" in said
-        assert until(measuring, seconds=60), "it goes on after the cell"
-        processes = measuring()
-        manager.restart_kernel(now=True)
-        assert until(lambda: not any(map(alive, processes)))
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+def test_six_runs_of_a_cell_hold_no_more_than_one(
+    kernel: tuple[KernelManager, Callable[[str], str]],
+) -> None:
+    _, cell = kernel
+    cell(
+        "from helpers import explore\nfrom helpers.measure import race\n"
+        "from helpers.workloads import nap"
+    )
+    # Its last line makes it one of the kernel's outputs, which hold it for good.
+    again = "explore.pools(race(nap, [0.001] * 4, {'serial': 1, 'threads': 2}, 1, 0))"
+    cell(again)
+    comms, runs = map(int, cell(HELD).split())
+    assert comms > 20 and runs >= 2
+    for _ in range(5):
+        cell(again)
+    assert cell(HELD).split() == [str(comms), str(runs)]
