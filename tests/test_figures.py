@@ -7,12 +7,12 @@ from itertools import combinations
 
 import pytest
 from IPython.display import Image
-from lessons import simulated
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from simulated import simulated
 
 from helpers import figures
 from helpers.figures import look

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lessons import FOLDER, simulated
+from lessons import FOLDER
+from simulated import simulated
 
 from helpers import machine
 from helpers.laws import (

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lessons import simulated
+from simulated import simulated
 
 from helpers import figures
 from helpers.machine import Cores
