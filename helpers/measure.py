@@ -257,7 +257,7 @@ def _all_there(map_: Map, workers: int) -> tuple[float, int]:
     patience = perf_counter() + PATIENCE
     while len(first) < workers and perf_counter() < patience:
         for _, noted in map_(Traced(nap), enumerate([0.005] * workers)):
-            span = Span._make(noted)
+            span = Span(*noted)
             first.setdefault(span.worker, span.start)
     return max(first.values()), len(first)
 
@@ -281,7 +281,7 @@ def _one_round(
         startup=started.startup,
         began=began,
         wall=wall,
-        spans=tuple(Span._make(noted) for _, noted in answers),
+        spans=tuple(Span(*noted) for _, noted in answers),
         idle=None if idle is None or since is None else max(0.0, since - idle),
         first=serial,
         ready=started.ready,

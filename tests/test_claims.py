@@ -86,13 +86,13 @@ def test_in_a_notebook(shell: InteractiveShell, capsys: pytest.CaptureFixture) -
     shell.run_cell("busy = 1.9\nclaim(\n  'One ✓',\n  busy\n  < 1.2)")
     first, second, _ = capsys.readouterr().out.splitlines()
     assert first == "✗ One ✓"
-    assert second == "  busy < 1.2 does not hold: busy = 1.9"
+    assert second == "busy < 1.2 does not hold: busy = 1.9"
 
 
 def test_without_its_source(capsys: pytest.CaptureFixture) -> None:
     exec("claim('No', 1 > 2)", {"claim": claim})
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["✗ No", "  The condition does not hold."]
+    assert lines[:2] == ["✗ No", "The condition does not hold."]
 
 
 def test_nbval_takes_untested_claims_for_ones_that_hold() -> None:
