@@ -110,7 +110,7 @@ LOOKALIKES: dict[str, Callable[[float, float], float]] = {
         lambda speedup, workers: 1 / karp_flatt(speedup, workers)
     ),
     "The speed-up and the workers are swapped": (
-        lambda speedup, workers: karp_flatt(workers, speedup)
+        lambda speedup, workers: (1 / workers - 1 / speedup) / (1 - 1 / speedup)
     ),
     "In per cent: give it as a share of 1": (
         lambda speedup, workers: 100 * karp_flatt(speedup, workers)
