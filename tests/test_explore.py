@@ -366,13 +366,13 @@ def test_a_file_that_holds_nothing_to_draw_gets_a_line(
     }
     for name, runs in content.items():
         save(tmp_path / name, runs)
-    os.truncate(tmp_path / "big", 21_000_000)
+    os.truncate(tmp_path / "big", 11_000_000)
     explorer.load(*(tmp_path / name for name in content))
     assert lines_of(explorer) == [
         "empty: it holds no runs",
         "nothing: nothing ran: there is nothing to draw",
         "crowd: more than 200 workers are too many to draw",
-        "big: more than 20 MB are too many to draw",
+        "big: more than 10 MB are too many to draw",
     ]
     assert pictures(explorer) == kept
     explorer.load()

@@ -142,7 +142,7 @@ class Explorer(Viewer):
             if job is None:
                 self.make_way()
             elif job == before:
-                self._show_or_say(self.shown)
+                self.show_or_say(self.shown)
             else:
                 self._turn_to(job)
 
@@ -152,12 +152,8 @@ class Explorer(Viewer):
         if kept and kept.complete:
             self.make_way()
             self.say("Drawn from kept runs. Run measures again.")
-            self._show_or_say(kept)
+            self.show_or_say(kept)
             return
         if kept and kept.rounds >= 1:
-            self._show_or_say(kept)  # fewer rounds than wanted, but at once
+            self.show_or_say(kept)  # fewer rounds than wanted, but at once
         self.conductor.measure(self, job)
-
-    def _show_or_say(self, kept: Kept) -> None:
-        if why_not := self.show(kept):
-            self.say(why_not)

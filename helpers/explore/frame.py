@@ -9,7 +9,15 @@ from typing import Any, ClassVar
 
 import ipywidgets as widgets
 
-from helpers.explore.kept import SAVED, Draw, Kept, fetched, in_a_line, stored
+from helpers.explore.kept import (
+    MOST_MEGABYTES,
+    SAVED,
+    Draw,
+    Kept,
+    fetched,
+    in_a_line,
+    stored,
+)
 
 # A visible focus, and pictures that grow with the page but never out of it.
 STYLE = """<style>
@@ -49,7 +57,10 @@ class Frame(widgets.VBox):
             description="Save this run", tooltip=f"write it into the folder {SAVED}"
         )
         self.files = widgets.FileUpload(
-            description="Load a run", accept=".json", multiple=True
+            description="Load a run",
+            tooltip=f"draw saved runs, up to {MOST_MEGABYTES} MB",
+            accept=".json",
+            multiple=True,
         )
         self.progress = widgets.IntProgress(max=1, description="progress")
         self.status = widgets.HTML()
@@ -142,6 +153,11 @@ class Viewer(Frame):
             return f"These runs can't be drawn here: {in_a_line(str(error))}"
         self.shown = kept
         return ""
+
+    def show_or_say(self, kept: Kept) -> None:
+        """Draw what is kept, or say why it can't be drawn."""
+        if why_not := self.show(kept):
+            self.say(why_not)
 
     def save(self) -> None:
         """Write the runs that are drawn to a new file, in the folder of saved runs."""

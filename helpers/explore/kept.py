@@ -19,8 +19,9 @@ SOURCE = "source"
 MOST_PICTURES = 30
 # The runs of so many settings are kept: those of many tiny tasks take 7 MB each.
 MOST_JOBS = 40
-# What is drawn within seconds; a picture of a thousand workers takes half a minute.
-MOST_MEGABYTES = 20
+# A notebook's page drops what is more without a word, before it gets to the kernel.
+MOST_MEGABYTES = 10
+# A picture of so many takes two seconds, of a thousand half a minute.
 MOST_WORKERS = 200
 # Letters of a file's name, or of an error's text, that fit into a line.
 LONGEST = 200
