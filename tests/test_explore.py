@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -29,7 +30,7 @@ from helpers.runs import Run, save
 from helpers.trace import Span, watched_countdown
 from helpers.workloads import countdown, nap
 
-EXPLORERS = {
+EXPLORERS: dict[str, Callable[..., Explorer]] = {
     "gil": explore.gil,
     "pools": explore.pools,
     "joblib": explore.joblib,
@@ -74,7 +75,7 @@ def test_it_draws_the_runs_of_the_plain_call_before_anything_is_measured(
     explored: Callable,
 ) -> None:
     naps = [0.01] * 4
-    first = {
+    first: dict[str, list[Any]] = {
         "gil": [run(watched_countdown, [1000] * 2, "threads", 2)],
         "pools": [race(nap, naps, {"serial": 1, "threads": 2}, 1, 0)],
         "joblib": [race(countdown, naps, {"serial": 1, "joblib": 2}, 1, 0)],
@@ -471,7 +472,7 @@ def test_a_cell_and_an_explorer_leave_each_other_alone_and_a_restart_ends_all(
 ) -> None:
     manager, cell = kernel
     cell(START)
-    process = psutil.Process(manager.provisioner.pid)
+    process = psutil.Process(int(cell("import os\nprint(os.getpid())")))
 
     def measuring() -> list[psutil.Process]:
         return [
