@@ -288,7 +288,7 @@ def moves(control, values):
         control.value = value
         print(perf_counter() - began)
 
-explore._cell_begins = explore._cell_ends = lambda _: None  # measure during this cell
+explore.Explorer.conductor.gives_way = False  # measure during this cell
 explorer = explore.gil()
 moves(measured(explorer, "workers", [3, 4, 2]), [3, 4, 2] * 17)
 explorer = explore.speedup()
