@@ -5,8 +5,12 @@ line is full, in the middle of a word. A terminal still gets it printed.
 """
 
 import html
+import re
 
 from IPython.display import display
+
+# The space in 1.35 ×, in 50 % and in 20 ms: no line ends there.
+QUANTITY = re.compile(r"(?<=\d) (?=[×%]|[mµ]?s\b)")
 
 
 class Said:
@@ -25,7 +29,8 @@ class Said:
 
     def _repr_html_(self) -> str:
         # Each line is a line here too: nbval's rule for claims finds where it begins.
-        escaped = [html.escape(line, quote=False) for line in self.lines]
+        whole = [QUANTITY.sub("\N{NO-BREAK SPACE}", line) for line in self.lines]
+        escaped = [html.escape(line, quote=False) for line in whole]
         loud = [f"<strong>{line}</strong>" for line in escaped[: self.stressed]]
         text = "<br>\n".join(loud + escaped[self.stressed :])
         return f"<p>\n{text}\n</p>"
