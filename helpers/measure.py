@@ -22,6 +22,7 @@ from helpers.runs import Round, Run, best_of, by_workers, load, recorded, save
 from helpers.strategies import start
 from helpers.trace import Span, Traced
 from helpers.travel import Map, name_of
+from helpers.workers import let_kernel_end
 from helpers.workloads import nap
 
 # What a reader asks for is here, wherever it is written.
@@ -46,6 +47,9 @@ TICK = 0.1 if sys.platform == "win32" else 0.001
 # How long to wait for all of the workers to come, in seconds: a spawned one may have
 # to import much.
 PATIENCE = 10.0
+# A notebook that measures will have had workers when its kernel ends.
+let_kernel_end()
+
 # A strategy, or a map of the reader's, and its number of workers.
 Way = tuple[str | Map, int]
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.pool import Pool, ThreadPool
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -34,9 +35,16 @@ PRIVATE = {
     "ThreadPoolExecutor": (("_threads", "_max_workers", "_shutdown"), PYTHONS),
     "multiprocessing.Pool": (("_pool", "_processes", "_state", "_cache"), PYTHONS),
     "the answer of Pool.map_async": (("_number_left", "_set"), PYTHONS),
-    "loky's reusable_executor": (("_executor", "_executor_kwargs"), JOBLIB),
+    "loky's reusable_executor": (
+        ("_executor", "_executor_kwargs", "_executor_lock"),
+        JOBLIB,
+    ),
     "joblib.executor": (("_executor_args",), JOBLIB),
     "joblib.Parallel": (("n_dispatched_tasks", "n_completed_tasks"), JOBLIB),
+    "multiprocessing's resource_tracker": (("_resource_tracker",), PYTHONS),
+    "loky's resource_tracker": (("_resource_tracker",), JOBLIB),
+    "a tracker of resources": (("_pid",), PYTHONS),
+    "ipykernel's Kernel": (("_process_children",), "ipykernel 7.4.0"),
 }
 
 
@@ -54,7 +62,9 @@ def lacking() -> list[str]:
 def _examples() -> dict[str, object]:
     """Return one of each of the objects in PRIVATE."""
     import joblib.executor
+    from ipykernel.kernelbase import Kernel
     from joblib.externals.loky import reusable_executor
+    from joblib.externals.loky.backend import resource_tracker as of_loky
 
     with (
         ProcessPoolExecutor(1) as processes,
@@ -71,6 +81,10 @@ def _examples() -> dict[str, object]:
             "loky's reusable_executor": reusable_executor,
             "joblib.executor": joblib.executor,
             "joblib.Parallel": parallel,
+            "multiprocessing's resource_tracker": resource_tracker,
+            "loky's resource_tracker": of_loky,
+            "a tracker of resources": resource_tracker._resource_tracker,
+            "ipykernel's Kernel": Kernel,
         }
 
 
@@ -276,3 +290,30 @@ def end_kept_loky() -> None:
 
     if kept._executor is not None:
         kept._executor.shutdown(wait=True)
+
+
+def let_kernel_end() -> None:
+    """Let the kernel that this runs in, if any, end at once and without complaints.
+
+    A kernel ends its children first, and waits for them. Those that clean up after
+    pools ignore its signal, until it has ended: so it would be killed in the end,
+    before it has told them what they need not clean up, and they would complain of it.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None or "_process_children" in vars(kernel):
+        return
+    all_children = kernel._process_children
+
+    def children() -> list[Any]:
+        cleaners = _cleaners()
+        return [child for child in all_children() if child.pid not in cleaners]
+
+    kernel._process_children = children
+
+
+def _cleaners() -> set[int | None]:
+    """Return the processes that clean up after this one's pools."""
+    of_loky = sys.modules.get("joblib.externals.loky.backend.resource_tracker")
+    trackers = [each for each in (resource_tracker, of_loky) if each]
+    return {tracker._resource_tracker._pid for tracker in trackers}

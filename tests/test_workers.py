@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.pool import Pool, ThreadPool
+from pathlib import Path
 from time import perf_counter
 from unittest.mock import MagicMock, Mock
 
+import psutil
 import pytest
 from conftest import START_METHODS, until, workers_of
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
+from jupyter_client.manager import start_new_kernel
 from tasks import whose
 
 from helpers import measure, strategies, workers
@@ -110,6 +113,35 @@ def test_two_ways_of_joblib_have_the_workers_that_were_asked_for() -> None:
 def test_end_kept_loky_ends_them(kept: set[int]) -> None:
     workers.end_kept_loky()
     assert not pids_of_kept() & kept
+
+
+MANY_CALLS = """
+from joblib import Parallel, delayed
+for jobs in (2, 3, 2):
+    Parallel(n_jobs=jobs)(delayed(abs)(x) for x in range(4))
+from helpers.measure import run
+run(abs, range(4), "joblib", 2)
+Parallel(n_jobs=2)(delayed(abs)(x) for x in range(4))
+"""
+
+
+def test_a_kernel_ends_without_a_complaint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `make lessons`: what its cleaners complain of reaches the terminal."""
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "so that ipykernel leaves stderr alone")
+    terminal = tmp_path / "terminal"
+    with terminal.open("w") as file:
+        manager, client = start_new_kernel(kernel_name="python3", stderr=file)
+        answer = client.execute_interactive(MANY_CALLS, timeout=60)
+        assert answer["content"]["status"] == "ok"
+        kernel = psutil.Process(manager.provisioner.pid)
+        family = kernel.children(recursive=True)
+        client.stop_channels()
+        manager.shutdown_kernel()
+        _, left = psutil.wait_procs(family, 5)
+    assert family and not left
+    assert "leaked" not in terminal.read_text()
 
 
 def test_the_pool_of_multiprocessing_sends_in_chunks() -> None:
