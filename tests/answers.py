@@ -8,19 +8,14 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import (
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
 Function = Callable[[Any], Any]
-Executors = type[Executor]
+Executors = type[ThreadPoolExecutor] | type[ProcessPoolExecutor]
 kept: list[Any] = []
 
 
@@ -78,7 +73,7 @@ def idle_pool(function: Function, items: list, pools: Executors) -> list:
 
 
 def hides_errors(function: Function, items: list, pools: Executors) -> list:
-    results = []
+    results: list = []
     with pools(len(items[:8])) as pool:
         answers = pool.map(function, items, chunksize=len(items) // 8 or 1)
         try:
@@ -141,7 +136,7 @@ def returns_futures(function: Function, items: list) -> list[Future]:
 
 
 def mistyped(function: Function, items: list) -> list:
-    return list(pool.map(function, items))  # noqa: F821
+    return list(pool.map(function, items))  # type: ignore[name-defined]  # noqa: F821
 
 
 def by_hand(function: Function, items: list) -> list:

@@ -2,12 +2,18 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from helpers import machine
 
@@ -20,6 +26,8 @@ IN_PROCESSES = [
 IN_THREADS = ["threads", "joblib threading"]
 PARALLEL = IN_THREADS + IN_PROCESSES
 
+Answer = TypeVar("Answer")
+
 # Processes that stay for the next pool: they run no tasks.
 KEPT = ("resource_tracker", "multiprocessing.forkserver", "helpers.server")
 
@@ -27,6 +35,24 @@ KEPT = ("resource_tracker", "multiprocessing.forkserver", "helpers.server")
 def pytest_configure() -> None:
     """Let interrupts in: a shell that starts us in the background shuts them out."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[InteractiveShell]:
+    """Yield a shell that knows `%%importable`, in an empty folder.
+
+    What was imported from that folder is forgotten afterwards.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+    shell.run_line_magic("load_ext", "helpers.importable")
+    yield shell
+    for name, module in list(sys.modules.items()):
+        if tmp_path in Path(getattr(module, "__file__", None) or "").parents:
+            del sys.modules[name]
 
 
 def workers_of(pid: int | None = None) -> list[psutil.Process]:
@@ -46,12 +72,18 @@ def workers_of(pid: int | None = None) -> list[psutil.Process]:
     return found
 
 
-def until(condition: Callable[[], object], seconds: float = 10) -> object:
+def until(condition: Callable[[], Answer], seconds: float = 10) -> Answer:
     """Wait until the condition holds; return what it returned last."""
     end = time.monotonic() + seconds
     while not (answer := condition()) and time.monotonic() < end:
         time.sleep(0.01)
     return answer
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """Return the first line that a process writes to its pipe."""
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 def interrupt_when(signs: list[str], sent: list[float]) -> None:

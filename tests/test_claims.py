@@ -17,13 +17,6 @@ from helpers.said import Said
 SANITIZE = Path(__file__).parent / "sanitize.cfg"
 
 
-@pytest.fixture(scope="module")
-def shell() -> InteractiveShell:
-    shell = InteractiveShell()
-    shell.run_cell("from helpers.claims import claim")
-    return shell
-
-
 def never() -> str:
     raise AssertionError("asked for no reason")
 
@@ -73,7 +66,7 @@ def test_one_without_a_comparison(capsys: pytest.CaptureFixture) -> None:
 @pytest.mark.parametrize("unless", ["one core", lambda: "one core"])
 @pytest.mark.parametrize("holds", [True, False])
 def test_one_that_cannot_be_tested(
-    holds: bool, unless: object, capsys: pytest.CaptureFixture
+    holds: bool, unless: Excuse, capsys: pytest.CaptureFixture
 ) -> None:
     claim("Two cores", holds, unless)
     expected = "– Two cores (not tested here: one core)\n"
@@ -83,6 +76,7 @@ def test_one_that_cannot_be_tested(
 
 
 def test_in_a_notebook(shell: InteractiveShell, capsys: pytest.CaptureFixture) -> None:
+    shell.run_cell("from helpers.claims import claim")
     shell.run_cell("busy = 1.9\nclaim(\n  'One ✓',\n  busy\n  < 1.2)")
     first, second, _ = capsys.readouterr().out.splitlines()
     assert first == "✗ One ✓"

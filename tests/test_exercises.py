@@ -13,7 +13,7 @@ from functools import partial
 from itertools import repeat
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import answers
 import numpy
@@ -24,7 +24,6 @@ from IPython.core.interactiveshell import InteractiveShell
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from lessons import LESSONS, read
-from traitlets.config import Config
 
 from helpers import exercises
 from helpers.exercises import attempt as attempts
@@ -47,9 +46,7 @@ EXERCISES: dict[str, Exercise] = {
 # How workers start that know nothing of the notebook, the quickest first.
 FRESH = [m for m in ("forkserver", "spawn") if m in START_METHODS]
 SOLUTION_OPTIONS = {"too_many_trips": {"why": "b"}}
-# What the lessons have imported by then.
 PRELUDE = """
-%load_ext helpers.importable
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from functools import partial
@@ -105,14 +102,11 @@ def impatient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[InteractiveShell]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+    shell: InteractiveShell,
+) -> InteractiveShell:
+    """Return a shell with what the lessons have imported by then."""
     shell.run_cell(PRELUDE).raise_error()
-    yield shell
-    sys.modules.pop("lesson_words", None)
+    return shell
 
 
 def typed(shell: InteractiveShell, name: str, kind: str) -> list[Any]:
@@ -234,14 +228,22 @@ def test_hints_come_one_at_a_time(capsys: pytest.CaptureFixture) -> None:
 
 # Wrong answers.
 
-THREADS, PROCESSES = {"pools": ThreadPoolExecutor}, {"pools": ProcessPoolExecutor}
+
+class Pools(TypedDict):
+    """What an answer takes that does not say itself which pool it starts."""
+
+    pools: answers.Executors
+
+
+THREADS: Pools = {"pools": ThreadPoolExecutor}
+PROCESSES: Pools = {"pools": ProcessPoolExecutor}
 
 
 def wrong(answer: Answer, /, *fragments: str, **options: Any) -> Any:
     """Return a case: an answer, and what is wrong with it; nothing if it is right."""
     words = [answer.__name__]
     words += [getattr(value, "__name__", str(value)) for value in options.values()]
-    return pytest.param(partial(answer, **options), fragments, id=" ".join(words))
+    return pytest.param(partial(answer, **options), [*fragments], id=" ".join(words))
 
 
 @pytest.mark.parametrize(
@@ -353,7 +355,7 @@ def shown_twice(fetch: Answer, urls: list, show: Answer) -> list:
     return shown_by_workers(fetch, urls, lambda url: (show(url), show(url)))
 
 
-def results_shown(fetch: Answer, urls: list, show: Answer) -> list:
+def results_shown(fetch: Probe, urls: list, show: Answer) -> list:
     return shown_by_workers(fetch, urls, lambda url: show(fetch.function(url)))
 
 
@@ -731,7 +733,8 @@ def test_what_is_no_answer_gets_one_line(
     exercise = EXERCISES[name]
     right: list[Any] = [{} if name == "sort_six" else abs for _ in exercise.takes]
     asked = partial(getattr(exercise, call))
-    for no in (None, 5, "text", abs if name == "sort_six" else {}):
+    misfits: list[Any] = [None, 5, "text", abs if name == "sort_six" else {}]
+    for no in misfits:
         asked(*right[1:], no)
     asked(*right[1:])
     asked(*right, *right)
@@ -836,7 +839,7 @@ def test_an_answer_that_never_returns_is_ended(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("pools", [ThreadPoolExecutor, ProcessPoolExecutor])
-def test_an_interrupt_ends_it(pools: type, tmp_path: Path) -> None:
+def test_an_interrupt_ends_it(pools: answers.Executors, tmp_path: Path) -> None:
     signs: list[str] = [str(tmp_path / "a"), str(tmp_path / "b")]
     sent: list[float] = []
     interrupt_when(signs, sent)
@@ -853,7 +856,7 @@ def test_the_pools_are_as_before() -> None:
 
 
 @pytest.mark.parametrize("pools", [ThreadPoolExecutor, ProcessPoolExecutor])
-def test_a_pool_that_is_already_there(pools: type) -> None:
+def test_a_pool_that_is_already_there(pools: answers.Executors) -> None:
     """It is not the answer's to close, though its workers start only now."""
     with pools(6) as pool:
 
@@ -956,7 +959,7 @@ def test_what_a_watched_function_notes(tmp_path: Path) -> None:
     assert calls[0].item == calls[3].item != calls[1].item
 
 
-def test_tasks_that_can_meet_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_that_can_meet_do() -> None:
     """However long the workers take to come."""
 
     def late(function: Answer, items: list) -> list:

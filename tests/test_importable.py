@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,6 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from helpers.importable import MARK
 from helpers.measure import run
-
-NAMES = ["lesson_cell", "broken_cell", "grow", "theirs"]
-
-
-@pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[InteractiveShell]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())
-    shell = InteractiveShell()
-    shell.run_line_magic("load_ext", "helpers.importable")
-    yield shell
-    for name in NAMES:
-        sys.modules.pop(name, None)
 
 
 def save(shell: InteractiveShell, name: str, cell: str) -> None:
