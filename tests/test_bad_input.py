@@ -1,5 +1,5 @@
 """Every bad input gets one line that helps, and nothing that was there is lost."""
-# mypy: disable-error-code="arg-type, list-item, dict-item"
+# mypy: disable-error-code="arg-type, list-item, dict-item, type-var"
 
 import json
 import math

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 import psutil
 import pytest
-from conftest import PARALLEL, until
+from conftest import PARALLEL, first_line, until
 
 from helpers import server
 from helpers.claims import coarse_clock, gil_off
@@ -27,7 +27,7 @@ class Listener:
     """Collects what an Elsewhere tells."""
 
     def __init__(self, python: str = sys.executable) -> None:
-        self.told: SimpleQueue = SimpleQueue()
+        self.told: SimpleQueue[tuple[int, Run | str | None]] = SimpleQueue()
         self.elsewhere = Elsewhere(lambda *told: self.told.put(told), python)
 
     def next(self) -> tuple[int, Run | str | None]:
@@ -115,7 +115,7 @@ def test_stop_ends_every_process_within_a_second(
 def test_what_fails_is_said_in_one_line(listener: Listener) -> None:
     listener.elsewhere.ask(Job("sleep", 1, 0.01, (("nonsense", 2),)))
     runs, said = listener.until_end()
-    assert not runs and "nonsense" in said and "\n" not in said
+    assert not runs and said and "nonsense" in said and "\n" not in said
 
 
 def test_a_process_that_was_killed_is_noticed(listener: Listener) -> None:
@@ -126,7 +126,8 @@ def test_a_process_that_was_killed_is_noticed(listener: Listener) -> None:
         if process.pid not in before:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-    assert "died" in listener.until_end()[1]
+    _, said = listener.until_end()
+    assert said and "died" in said
     listener.elsewhere.ask(Job("sleep", 1, 0.01, BOTH, rounds=1))
     assert len(listener.until_end()[0]) == 2
 
@@ -167,8 +168,8 @@ def test_its_last_words_are_told(tmp_path: Path) -> None:
     assert said.endswith("died: what it said is no run")
 
 
-def test_another_python_measures_with_nothing_installed(listener: Listener) -> None:
-    other = Listener(sys._base_executable)
+def test_another_python_measures_with_nothing_installed() -> None:
+    other = Listener(getattr(sys, "_base_executable", sys.executable))
     other.elsewhere.ask(Job("count", 4, 0.01, (*BOTH, ("processes", 2)), rounds=1))
     runs, end = other.until_end()
     other.elsewhere.stop()
@@ -194,7 +195,7 @@ def test_it_ends_with_the_process_that_asked() -> None:
     asker = subprocess.Popen(
         [sys.executable, "-c", ASKER], stdout=subprocess.PIPE, text=True
     )
-    asker.stdout.readline()
+    first_line(asker)
     family = psutil.Process(asker.pid).children(recursive=True)
     assert family
     os.kill(asker.pid, getattr(signal, "SIGKILL", signal.SIGTERM))

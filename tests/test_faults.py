@@ -16,11 +16,14 @@ from conftest import (
     IN_PROCESSES,
     IN_THREADS,
     PARALLEL,
+    first_line,
     interrupt_when,
     until,
     workers_of,
 )
+from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
+from jupyter_client.provisioning import LocalProvisioner
 from tasks import die, double, first_fails, large, work
 
 from helpers import strategies
@@ -131,7 +134,7 @@ def test_workers_end_with_their_parent(together: bool) -> None:
     groups = [IN_PROCESSES] if together else [[name] for name in IN_PROCESSES]
     workers = []
     for parent, names in [(started(names), names) for names in groups]:
-        assert parent.stdout.readline() == "ready\n"
+        assert first_line(parent) == "ready\n"
         found = workers_of(parent.pid)
         assert len(found) == 2 * len(names)
         workers += found
@@ -143,7 +146,7 @@ def test_workers_end_with_their_parent(together: bool) -> None:
     assert not alive
 
 
-def started(names: list[str]) -> subprocess.Popen:
+def started(names: list[str]) -> subprocess.Popen[str]:
     """Start a process with a pool of each name, all of them at work."""
     script = f"""
         import sys, threading, time
@@ -185,7 +188,8 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Kernel"]:
 class Kernel:
     """A Jupyter kernel, as a notebook sees it."""
 
-    def __init__(self, manager: KernelManager, client: object) -> None:
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
+        assert isinstance(manager.provisioner, LocalProvisioner)
         self.manager, self.client = manager, client
         self.pid = manager.provisioner.pid
 

@@ -5,10 +5,12 @@ import sys
 from dataclasses import replace
 from itertools import combinations
 
+import numpy
 import pytest
 from IPython.display import Image
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
@@ -199,14 +201,14 @@ def test_speedup_and_efficiency_of_every_count(workers: list[int]) -> None:
     assert figures.png(figure, sentence)
     for panel, per in zip(figure.axes, (lambda count: 1, lambda count: count)):
         line = lines_of(panel)["processes (simulated)"]
-        assert list(line.get_xdata()) == workers
+        assert numpy.asarray(line.get_xdata()).tolist() == workers
         gained = [runs[0].wall / runs[count].wall / per(count) for count in workers]
         assert line.get_ydata() == pytest.approx(gained)
     assert all(f"× with {count} (" in sentence for count in workers)
 
 
 def lines_of(axes: Axes) -> dict[str, Line2D]:
-    return {line.get_label(): line for line in axes.lines}
+    return {str(line.get_label()): line for line in axes.lines}
 
 
 def test_speedup_beside_another_machine() -> None:
@@ -322,7 +324,7 @@ def test_a_grid_fills_the_good_cells() -> None:
     assert "cloudpickle: “travels” for all but a file." in sentence
     assert "dill: “travels” for none of them." in sentence
     words = [text.get_text() for text in axes.texts]
-    dark = [max(patch.get_facecolor()[:3]) < 0.5 for patch in axes.patches]
+    dark = [max(to_rgb(patch.get_facecolor())) < 0.5 for patch in axes.patches]
     assert dark == [word == "travels" for word in words]
     with pytest.raises(ValueError, match="nothing was found"):
         figures.grid.draw({}, "travels", "What travels")
@@ -421,7 +423,7 @@ def test_another_machine_looks_like_nothing_else() -> None:
 
 NOTHING = replace(RUNS["usual"], spans=(), results=[])
 UNCOMPARED = {"threads": RUNS["usual"]}
-MISSING = {
+MISSING: dict[str, list[tuple]] = {
     "stripes": [(), (NOTHING,)],
     "timeline": [(), (NOTHING,)],
     "outcomes": [(), (NOTHING,)],

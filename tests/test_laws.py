@@ -1,6 +1,7 @@
 """The laws say what they should, and find again what made the runs."""
 
 import statistics
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -83,7 +84,9 @@ def test_speedups_are_over_the_best_of_the_loop() -> None:
 
 
 @pytest.mark.parametrize("function", [speedups, fit_amdahl, serial_or_overhead])
-def test_a_pool_of_one_is_no_base(function: object) -> None:
+def test_a_pool_of_one_is_no_base(
+    function: Callable[[Mapping[int, Run]], object],
+) -> None:
     runs = simulated([1, 2, 4], serial=0.1)
     del runs[0]
     with pytest.raises(ValueError, match="needs the plain loop"):

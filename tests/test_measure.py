@@ -103,7 +103,7 @@ def test_sweep_of_no_workers_is_the_plain_loop() -> None:
 
 
 def test_sweep_begins_each_round_with_the_serial_part() -> None:
-    order = []
+    order: list[int | str] = []
 
     def first() -> None:
         order.append("first")
@@ -153,7 +153,9 @@ def test_calibrate_finds_what_is_shorter_than_the_clock_tells(seconds: float) ->
 @pytest.mark.parametrize(
     "constant", [lambda n: n, lambda n: fibonacci(5), lambda n: nap(0.01 * n)]
 )
-def test_calibrate_needs_a_function_that_grows(constant: object) -> None:
+def test_calibrate_needs_a_function_that_grows(
+    constant: Callable[[int], float],
+) -> None:
     with pytest.raises(ValueError, match="keeps no core busier"):
         calibrate(constant, 0.1)
 
@@ -224,7 +226,7 @@ def assert_with_two_cores(
     last as long as the system's time slices, multiples of 4 ms on Linux. Other
     programs come and go, so it is measured until it holds, that many times at most.
     """
-    runs = []
+    runs: list[Run] = []
     while not runs or not (holds(runs[-1]) or len(runs) == times):
         runs.append(measure())
     if not holds(runs[-1]):

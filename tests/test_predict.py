@@ -1,8 +1,10 @@
 """Guesses: answered in words and in figures, touched or not."""
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.lines import Line2D
 from simulated import simulated
 
 from helpers import figures
@@ -53,11 +55,11 @@ def test_a_choice_is_answered_in_its_words(capsys: pytest.CaptureFixture) -> Non
 
 @given(st.integers(0, 8), st.integers(1, 400), st.floats(0, 1))
 def test_the_slider_stands_where_it_says_and_reaches_both_ends(
-    low: int, more: int, share: float
+    quarters: int, more: int, share: float
 ) -> None:
     """Else the page shows another number than the kernel has."""
-    low, high = low / 4, low / 4 + more / 4
-    default = low + round(share * more) / 4
+    low, high = quarters / 4, (quarters + more) / 4
+    default = (quarters + round(share * more)) / 4
     slider = number("How many?", low, high, default).children[-1]
     for place in (slider.value, slider.max):
         steps = (place - slider.min) / slider.step
@@ -97,6 +99,12 @@ def set_to(value: float, unit: str) -> Guess:
     return guess
 
 
+def start_of(line: Line2D) -> tuple[float, float]:
+    """Return where a line of a figure begins."""
+    x, y = line.get_data()
+    return numpy.asarray(x)[0], numpy.asarray(y)[0]
+
+
 def test_a_guess_of_the_speed_up_is_a_star_at_the_most_workers() -> None:
     runs = simulated([1, 2, 4], 0.1, cores=2)
     guess = set_to(16, "×")
@@ -105,7 +113,7 @@ def test_a_guess_of_the_speed_up_is_a_star_at_the_most_workers() -> None:
     assert guess.said(best) in sentence
     gain = figure.axes[0]
     (star,) = [line for line in gain.lines if line.get_marker() == "*"]
-    assert (star.get_xdata()[0], star.get_ydata()[0]) == (4, 16)
+    assert start_of(star) == (4, 16)
     assert gain.get_ylim()[1] > 16
 
 
@@ -114,7 +122,7 @@ def test_a_guess_of_workers_is_an_upright_line() -> None:
     guess = set_to(16, "workers")
     figure, sentence = figures.speedup.draw({"threads": runs}, guess=guess)
     assert sentence.endswith("You said 16 workers; it was 8 workers.")
-    assert 16 in [line.get_xdata()[0] for line in figure.axes[0].lines]
+    assert 16 in [start_of(line)[0] for line in figure.axes[0].lines]
 
 
 def test_a_serial_share_draws_its_law_beside_the_guess() -> None:

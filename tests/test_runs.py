@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,25 +26,23 @@ from helpers.trace import Span, watched_countdown
 from helpers.workloads import nap
 
 seconds = st.floats(0, 1e6, allow_nan=False)
-pieces = st.tuples(seconds, seconds).map(sorted).map(tuple)
+pieces = st.tuples(seconds, seconds).map(lambda two: (min(two), max(two)))
 stretch = st.tuples(st.integers(0, 60), st.integers(0, 20)).map(
     lambda t: (t[0], sum(t))
 )
 spans = st.builds(
-    lambda task, pid, thread, piece, cpu, stretches: Span(
-        task, pid, thread, *piece, cpu, tuple(stretches)
-    ),
-    st.integers(0, 1000),
-    st.integers(1, 2**22),
-    st.integers(0, 2**63),
+    lambda piece, **others: Span(start=piece[0], end=piece[1], **others),
     pieces,
-    seconds,
-    st.lists(pieces, max_size=3),
+    task=st.integers(0, 1000),
+    pid=st.integers(1, 2**22),
+    thread=st.integers(0, 2**63),
+    cpu=seconds,
+    stretches=st.lists(pieces, max_size=3).map(tuple),
 )
 words = st.text().filter(str.split)
 
 
-def a_run(*spans: Span, wall: float = 1.0, **changes: object) -> Run:
+def a_run(*spans: Span, wall: float = 1.0, **changes: Any) -> Run:
     """Return a run that nobody made."""
     made = Run("f", "threads", 2, 0.1, 0.0, wall, spans, rounds=(Round(wall, 1.0),))
     return replace(made, **changes)

@@ -11,6 +11,7 @@ from time import perf_counter
 
 import psutil
 import pytest
+from conftest import first_line
 
 from helpers import server
 from helpers.measure import run
@@ -64,6 +65,12 @@ def test_two_get_an_address_each(address: str) -> None:
     assert other.stdout.strip() != address
 
 
+def running() -> subprocess.Popen:
+    """Return the process that serves."""
+    assert server._running is not None
+    return server._running
+
+
 def test_gone_and_started_again() -> None:
     address = server.start()
     server.stop()
@@ -71,14 +78,14 @@ def test_gone_and_started_again() -> None:
         fetch(address)
     assert "\n" not in str(caught.value)
     assert fetch(server.start()) == "waited 0 s"
-    server._running.kill()  # by somebody else
-    server._running.wait()
+    running().kill()  # by somebody else
+    running().wait()
     assert fetch(server.start()) == "waited 0 s"
     server.stop()
     server.stop()
 
 
-def parent() -> tuple[subprocess.Popen, psutil.Process]:
+def parent() -> tuple[subprocess.Popen[str], psutil.Process]:
     """Start a process that starts a server, and a pool of forked workers after it."""
     script = """
         from helpers import server, strategies
@@ -96,7 +103,7 @@ def parent() -> tuple[subprocess.Popen, psutil.Process]:
         text=True,
         cwd=ROOT,
     )
-    return started, psutil.Process(int(started.stdout.readline()))
+    return started, psutil.Process(int(first_line(started)))
 
 
 def test_it_ends_with_its_parent() -> None:
@@ -109,5 +116,5 @@ def test_it_ends_with_its_parent() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 def test_an_interrupt_is_not_meant_for_it(address: str) -> None:
-    server._running.send_signal(signal.SIGINT)
+    running().send_signal(signal.SIGINT)
     assert fetch(f"{address}?delay=0.2") == "waited 0.2 s"

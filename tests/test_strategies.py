@@ -4,9 +4,10 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 from conftest import IN_PROCESSES, IN_THREADS, PARALLEL, START_METHODS
@@ -78,7 +79,7 @@ def test_an_error_that_cannot_travel(name: str) -> None:
 @pytest.mark.parametrize("name", ["serial", "threads", "processes", "joblib"])
 def test_refuses_a_number_of_workers(name: str, workers: object) -> None:
     with pytest.raises(ValueError, match="from 1 up") as caught:
-        run(double, [1], name, workers)
+        run(double, [1], name, workers)  # type: ignore[arg-type]
     words = str(caught.value)
     assert "\n" not in words
     assert repr(workers) in words
@@ -115,23 +116,23 @@ def test_refuses_an_unknown_strategy_or_option(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def closure() -> object:
+def closure() -> Callable[[int], int]:
     secret = 3
     return lambda x: x + secret
 
 
-def opened(path: str) -> object:
+def opened(path: str) -> Callable[..., None]:
     with open(path) as file:
         return partial(print, file=file)
 
 
-UNTRAVELLED = {
+UNTRAVELLED: dict[str, Callable[..., Any]] = {
     "lambda": lambda x: 2 * x,
     "closure": closure(),
     "method": Locked().double,
-    "partial": partial(double, Locked()),
+    "partial": partial(double, Locked()),  # type: ignore[arg-type]
     "open file": opened(__file__),
-    "trap": partial(double, Trap()),
+    "trap": partial(double, Trap()),  # type: ignore[arg-type]
 }
 
 
@@ -165,18 +166,20 @@ def test_threads_share_everything(name: str) -> None:
 
 @pytest.mark.parametrize("item", [Locked(), Trap()], ids=["locked", "trap"])
 @pytest.mark.parametrize("name", IN_PROCESSES)
-def test_an_input_that_cannot_travel(name: str, item: object) -> None:
+def test_an_input_that_cannot_travel(name: str, item: Locked | Trap) -> None:
     refused_at_once(str, [1, item], name, "input")
 
 
 @pytest.mark.parametrize("function", [lock, trap])
 @pytest.mark.parametrize("name", IN_PROCESSES)
-def test_a_result_that_cannot_travel(name: str, function: object) -> None:
+def test_a_result_that_cannot_travel(
+    name: str, function: Callable[[int], object]
+) -> None:
     refused_at_once(function, [1, 2], name, "result")
 
 
 def refused_at_once(
-    function: object, inputs: list[object], name: str, role: str
+    function: Callable[[Any], object], inputs: list[Any], name: str, role: str
 ) -> None:
     began = time.perf_counter()
     with pytest.raises((TypeError, BrokenExecutor)) as caught:
