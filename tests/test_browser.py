@@ -16,6 +16,7 @@ from urllib.request import urlopen
 import nbformat
 import psutil
 import pytest
+from conftest import until
 from lab import (
     browser,
     browsing,
@@ -109,6 +110,7 @@ def test_stop_save_and_load_in_an_explorer(
     explorer = ready_explorer(page, "pools-explorer")
     explorer.get_by_role("slider").last.press("End")  # 100 ms each, sixteen of them
     wait_for_words(explorer, "Measuring")
+    assert until(measuring_processes)
     explorer.get_by_role("button", name="Stop").press("Enter")
     wait_for_words(explorer, "Stopped")
     assert not measuring_processes()

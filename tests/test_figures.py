@@ -199,7 +199,8 @@ def test_speedup_and_efficiency_of_every_count(workers: list[int]) -> None:
     runs = simulated(workers, 0.1, cores=64)
     figure, sentence = figures.speedup.draw({"processes": runs})
     assert figures.png(figure, sentence)
-    for panel, per in zip(figure.axes, (lambda count: 1, lambda count: count)):
+    units = (lambda count: 1, lambda count: count)
+    for panel, per in zip(figure.axes, units, strict=True):
         line = lines_of(panel)["processes (simulated)"]
         assert numpy.asarray(line.get_xdata()).tolist() == workers
         gained = [runs[0].wall / runs[count].wall / per(count) for count in workers]
@@ -379,6 +380,7 @@ def test_no_word_lies_over_another_or_outside(workers: int) -> None:
     for name, (figure, _) in machines(workers).items():
         FigureCanvasAgg(figure).draw()
         boxes = [(text.get_text(), text.get_window_extent()) for text in seen(figure)]
+        assert boxes, name
         for word, box in boxes:
             inside = box.x0 > -1 and box.x1 < figure.bbox.x1 + 1
             assert inside and box.y0 > -1 and box.y1 < figure.bbox.y1 + 1, (name, word)

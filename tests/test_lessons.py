@@ -68,7 +68,7 @@ def test_it_has_one_title_a_question_and_skips_no_level(lesson: NotebookNode) ->
         assert level <= before + 1, words
 
 
-def test_its_frame(path: Path, lesson: NotebookNode) -> None:
+def test_its_frame(lesson: NotebookNode) -> None:
     first = lesson.cells[0].source
     assert "**To test:**" in first
     assert re.search(r"About \d+ minutes", first)
