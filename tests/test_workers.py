@@ -135,6 +135,7 @@ def test_a_kernel_ends_without_a_complaint(
         manager, client = start_new_kernel(kernel_name="python3", stderr=file)
         answer = client.execute_interactive(MANY_CALLS, timeout=60)
         assert answer["content"]["status"] == "ok"
+        assert manager.provisioner
         kernel = psutil.Process(manager.provisioner.pid)
         family = kernel.children(recursive=True)
         client.stop_channels()
