@@ -19,6 +19,7 @@ from conftest import START_METHODS, until, workers_of
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from jupyter_client.manager import start_new_kernel
+from jupyter_client.provisioning import LocalProvisioner
 from tasks import whose
 
 from helpers import measure, strategies, workers
@@ -135,7 +136,7 @@ def test_a_kernel_ends_without_a_complaint(
         manager, client = start_new_kernel(kernel_name="python3", stderr=file)
         answer = client.execute_interactive(MANY_CALLS, timeout=60)
         assert answer["content"]["status"] == "ok"
-        assert manager.provisioner
+        assert isinstance(manager.provisioner, LocalProvisioner)
         kernel = psutil.Process(manager.provisioner.pid)
         family = kernel.children(recursive=True)
         client.stop_channels()
