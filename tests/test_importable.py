@@ -126,7 +126,7 @@ def test_pools_without_old_code_are_not_named(
 def test_refuses_a_name(
     shell: InteractiveShell, name: str, capsys: pytest.CaptureFixture
 ) -> None:
-    refusal(shell, name, capsys)
+    assert repr(name) in refusal(shell, name, capsys)
     assert not list(Path().glob("*.py"))
 
 
