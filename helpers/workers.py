@@ -44,6 +44,8 @@ PRIVATE = {
     "multiprocessing's resource_tracker": (("_resource_tracker",), PYTHONS),
     "loky's resource_tracker": (("_resource_tracker",), JOBLIB),
     "a tracker of resources": (("_pid",), PYTHONS),
+    "multiprocessing's forkserver": (("_forkserver",), PYTHONS),
+    "the server of forkserver": (("_forkserver_pid",), PYTHONS),
     "ipykernel's Kernel": (("_process_children",), "ipykernel 7.4.0"),
 }
 
@@ -61,6 +63,8 @@ def lacking() -> list[str]:
 
 def _examples() -> dict[str, object]:
     """Return one of each of the objects in PRIVATE."""
+    from multiprocessing import forkserver
+
     import joblib.executor
     from ipykernel.kernelbase import Kernel
     from joblib.externals.loky import reusable_executor
@@ -85,6 +89,8 @@ def _examples() -> dict[str, object]:
             "loky's resource_tracker": of_loky,
             "a tracker of resources": resource_tracker._resource_tracker,
             "ipykernel's Kernel": Kernel,
+            "multiprocessing's forkserver": forkserver,
+            "the server of forkserver": forkserver._forkserver,
         }
 
 
@@ -295,9 +301,10 @@ def end_kept_loky() -> None:
 def let_kernel_end() -> None:
     """Let the kernel that this runs in, if any, end at once and without complaints.
 
-    A kernel ends its children first, and waits for them. Those that clean up after
-    pools ignore its signal, until it has ended: so it would be killed in the end,
-    before it has told them what they need not clean up, and they would complain of it.
+    A kernel ends its children first, and waits for them. Those that serve pools don't
+    end before it does: they ignore its signal, or nobody takes note of their end. So it
+    would be killed, before it has told them what they need not clean up, and they would
+    complain of that.
     """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     kernel = getattr(shell, "kernel", None)
@@ -306,14 +313,19 @@ def let_kernel_end() -> None:
     all_children = kernel._process_children
 
     def children() -> list[Any]:
-        cleaners = _cleaners()
-        return [child for child in all_children() if child.pid not in cleaners]
+        servants = _servants()
+        return [child for child in all_children() if child.pid not in servants]
 
     kernel._process_children = children
 
 
-def _cleaners() -> set[int | None]:
-    """Return the processes that clean up after this one's pools."""
-    of_loky = sys.modules.get("joblib.externals.loky.backend.resource_tracker")
-    trackers = [each for each in (resource_tracker, of_loky) if each]
-    return {tracker._resource_tracker._pid for tracker in trackers}
+def _servants() -> set[int | None]:
+    """Return the processes that fork workers, and clean up after them, to the end."""
+    loaded: dict[str, Any] = dict(sys.modules)
+    trackers = [resource_tracker]
+    if of_loky := loaded.get("joblib.externals.loky.backend.resource_tracker"):
+        trackers.append(of_loky)
+    found = {tracker._resource_tracker._pid for tracker in trackers}
+    if server := loaded.get("multiprocessing.forkserver"):
+        found.add(server._forkserver._forkserver_pid)
+    return found

@@ -15,7 +15,7 @@ from unittest.mock import MagicMock, Mock
 
 import psutil
 import pytest
-from conftest import START_METHODS, until, workers_of
+from conftest import IN_PROCESSES, START_METHODS, until, workers_of
 from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from jupyter_client.manager import start_new_kernel
@@ -121,7 +121,8 @@ from joblib import Parallel, delayed
 for jobs in (2, 3, 2):
     Parallel(n_jobs=jobs)(delayed(abs)(x) for x in range(4))
 from helpers.measure import run
-run(abs, range(4), "joblib", 2)
+for way in {ways}:
+    run(abs, range(4), way, 2)
 Parallel(n_jobs=2)(delayed(abs)(x) for x in range(4))
 """
 
@@ -134,7 +135,9 @@ def test_a_kernel_ends_without_a_complaint(
     terminal = tmp_path / "terminal"
     with terminal.open("w") as file:
         manager, client = start_new_kernel(kernel_name="python3", stderr=file)
-        answer = client.execute_interactive(MANY_CALLS, timeout=60)
+        answer = client.execute_interactive(
+            MANY_CALLS.format(ways=IN_PROCESSES), timeout=60
+        )
         assert answer["content"]["status"] == "ok"
         assert isinstance(manager.provisioner, LocalProvisioner)
         kernel = psutil.Process(manager.provisioner.pid)
