@@ -29,7 +29,10 @@ PYTHONS = "CPython 3.11.7, 3.13.0, 3.14.10 and 3.15.2"
 JOBLIB = "joblib 1.6.0"
 PRIVATE = {
     "ProcessPoolExecutor": (
-        ("_processes", "_max_workers", "_result_queue", "_shutdown_thread"),
+        (
+            *("_processes", "_max_workers", "_shutdown_thread"),
+            *("_result_queue", "_executor_manager_thread"),
+        ),
         PYTHONS,
     ),
     "ThreadPoolExecutor": (("_threads", "_max_workers", "_shutdown"), PYTHONS),
@@ -221,18 +224,24 @@ def end(pool: Executor | Pool, patience: float | None = 0.0) -> None:
         _end_executor(pool)
 
 
-def _end_executor(pool: Executor) -> None:
+def _end_executor(pool: Any) -> None:
     # Python 3.14 has kill_workers(); before, their attribute is the only way.
     workers = processes_of(pool)
+    manager, results = pool._executor_manager_thread, pool._result_queue
     for worker in workers:
         worker.terminate()
     for worker in workers:
         _end_process(worker)
-    if workers and (results := getattr(pool, "_result_queue", None)):
+    # Another thread may be leaving the pool's `with` by now, and close what this would.
+    pool.shutdown(wait=False, cancel_futures=True)
+    if manager is None:
+        return
+    manager.join(0.3)
+    if manager.is_alive():
         # A worker that ended in the middle of a result has left the pool's own thread
         # waiting for the rest; nobody can write it once this end is closed too.
         results._writer.close()
-    pool.shutdown(cancel_futures=True)
+        manager.join()
 
 
 def _end_pool(pool: Any) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
@@ -79,6 +80,27 @@ def test_an_end_ends_those_at_work_and_those_who_wait(kind: str) -> None:
     waiting.join(5)
     assert failed and not waiting.is_alive()
     assert not any(process.is_alive() for process in mine)
+
+
+def test_an_end_beside_the_owners_own() -> None:
+    """The thread that waits in the pool's `with` leaves it when the workers end."""
+    raised: list[BaseException] = []
+
+    def own(pool: ProcessPoolExecutor) -> None:
+        try:
+            with pool:
+                list(pool.map(nap, [60, 60]))
+        except BaseException as error:
+            raised.append(error)
+
+    for _ in range(15):
+        pool = ProcessPoolExecutor(2, get_context(METHOD))
+        owner = threading.Thread(target=own, args=(pool,), daemon=True)
+        owner.start()
+        assert until(lambda pool=pool: len(workers.processes_of(pool)) == 2)
+        workers.end(pool)
+        owner.join(5)
+    assert [type(error) for error in raised] == [BrokenProcessPool] * 15
 
 
 @pytest.fixture
