@@ -25,7 +25,7 @@ from joblib import Parallel, delayed
 from joblib.externals.loky import get_reusable_executor
 from lessons import LESSONS, read
 
-from helpers import exercises
+from helpers import claims, exercises
 from helpers.exercises import attempt as attempts
 from helpers.exercises import exercise as exercise_module
 from helpers.exercises import lesson_02
@@ -684,10 +684,10 @@ def test_sort_six_names_the_wrong_ones() -> None:
     assert not any(line.right for line in exercises.sort_six.judge(answered))
 
 
-def a_run(wall: float, cores: float) -> Run:
+def a_run(wall: float, cores: float, idle: float | None = None) -> Run:
     span = Span(0, 1, 1, 0.0, wall, cores * wall)
     rounds = (Round(wall, cores), Round(1.1 * wall, 0.9 * cores))
-    return Run("work", "threads", 2, 0.0, 0.0, wall, (span,), rounds=rounds)
+    return Run("work", "threads", 2, 0.0, 0.0, wall, (span,), idle, rounds=rounds)
 
 
 @pytest.mark.parametrize(
@@ -720,6 +720,20 @@ def test_the_six_are_of_the_one_table(name: str) -> None:
     assert function.__name__ == name
     assert len(inputs) > 1
     function(inputs[0])
+
+
+def test_a_plain_loop_without_a_core_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Other programs had the cores, so that it looks as if it had waited."""
+    monkeypatch.setattr(claims, "ceiling", lambda *_, **__: pytest.fail("measured"))
+    runs = {
+        "serial": a_run(1, 0.15, idle=0.0),
+        "threads": a_run(0.16, 1),
+        "processes": a_run(0.09, 1.9),
+    }
+    found, why = kind_of(runs, "processes")
+    assert found == "processes" and why
 
 
 # What is no answer.
