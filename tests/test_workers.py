@@ -82,6 +82,10 @@ def test_an_end_ends_those_at_work_and_those_who_wait(kind: str) -> None:
     assert not any(process.is_alive() for process in mine)
 
 
+def has_two_processes(pool: ProcessPoolExecutor) -> bool:
+    return len(workers.processes_of(pool)) == 2
+
+
 def test_an_end_beside_the_owners_own() -> None:
     """The thread that waits in the pool's `with` leaves it when the workers end."""
     raised: list[BaseException] = []
@@ -97,7 +101,7 @@ def test_an_end_beside_the_owners_own() -> None:
         pool = ProcessPoolExecutor(2, get_context(METHOD))
         owner = threading.Thread(target=own, args=(pool,), daemon=True)
         owner.start()
-        assert until(lambda pool=pool: len(workers.processes_of(pool)) == 2)
+        assert until(partial(has_two_processes, pool))
         workers.end(pool)
         owner.join(5)
     assert [type(error) for error in raised] == [BrokenProcessPool] * 15
