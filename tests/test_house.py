@@ -66,6 +66,7 @@ NAMES = {
     "measure": "by_workers calibrate load race run save sweep",
     "predict": "choice number",
     "runs": "Run by_workers load save",
+    "said": "say",
     "server": "start stop",
     "trace": "watched_countdown",
     "travel": "worker_traceback",
