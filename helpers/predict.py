@@ -91,7 +91,19 @@ def number(
         unit: what follows the number: "×", "ms".
         step: the least change; by default a round one that leads to all three.
         log: whether equal ways on the slider are equal factors, ten steps to each ten.
+
+    Raises:
+        ValueError: the default is not between the ends, or there is no such slider.
     """
+    ends = (low, default, high)
+    if not all(isinstance(each, int | float) for each in ends):
+        raise ValueError(f"low, high and default must be numbers, not {ends}")
+    if not low <= default <= high or low == high:
+        raise ValueError(f"{default} is not between {low} and {high}")
+    if log and low <= 0:
+        raise ValueError(f"with log the slider begins above 0, not at {low}")
+    if step is not None and step <= 0:
+        raise ValueError(f"step must be more than 0, not {step}")
     shared = {"description": "your guess", "layout": {"width": "min(30em, 95%)"}}
     if log:
         ends = {"min": math.log10(low), "max": math.log10(high)}
@@ -121,7 +133,12 @@ def choice(question: str, options: Sequence[str], default: str) -> Guess:
         question: what is asked.
         options: what may be chosen.
         default: the one that is chosen at first: a common wrong guess.
+
+    Raises:
+        ValueError: the default is not among the options.
     """
+    if default not in options:
+        raise ValueError(f"{default!r} is not among the options {list(options)}")
     buttons = widgets.RadioButtons(
         options=list(options),
         value=default,

@@ -4,12 +4,13 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from helpers import laws, machine
+from helpers import figures, laws, machine, predict
 from helpers.jobs import Job, inputs_of
 from helpers.measure import calibrate, race, run, sweep
 from helpers.runs import Round, Run, as_data, by_workers, load
@@ -22,6 +23,18 @@ PUZZLES = (
     *("unpack", "iterable", "instances of", "operand", "math domain", "subscriptable"),
     *("truth value", "Axis limits", "index out of", "has no len"),
 )
+
+ONE = Run(
+    "f",
+    "threads",
+    2,
+    0.1,
+    0.0,
+    1.0,
+    (Span(0, 1, 1, 0.0, 1.0, 0.5),),
+    rounds=(Round(1.0, 0.5),),
+)
+NOTHING = replace(ONE, spans=())
 
 # For each case: what a reader types, and words of the line that it gets.
 CASES: dict[str, tuple[Callable[[], object], str]] = {
@@ -94,21 +107,29 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "karp_flatt: 1, 1": (lambda: laws.karp_flatt(1, 1), "workers must be from 2 up"),
     "karp_flatt: 0, 2": (lambda: laws.karp_flatt(0, 2), "speedup must be from"),
     "karp_flatt: -1, 2": (lambda: laws.karp_flatt(-1, 2), "speedup must be from"),
-    "speedups: no loop": (lambda: laws.speedups({1: a_run()}), "needs the plain loop"),
+    "speedups: no loop": (lambda: laws.speedups({1: ONE}), "needs the plain loop"),
     "speedups: nothing": (lambda: laws.speedups({}), "needs the plain loop"),
     "fit: nothing": (lambda: laws.fit_amdahl({}), "needs the plain loop"),
-    "fit: a race": (lambda: laws.fit_overhead({"serial": a_run()}), "the plain loop"),
+    "fit: a race": (lambda: laws.fit_overhead({"serial": ONE}), "the plain loop"),
     "which: nothing": (lambda: laws.serial_or_overhead({}), "needs the plain loop"),
-    "by_workers: twins": (lambda: by_workers([a_run()] * 2), "not one sweep"),
+    "by_workers: twins": (lambda: by_workers([ONE] * 2), "not one sweep"),
     "job: misspelt": (lambda: inputs_of(Job("cuont", 1, 1.0, ())), "choose from"),
+    "draw: no run": (lambda: figures.timeline.draw(), "there is no run"),
+    "draw: nothing ran": (lambda: figures.timeline.draw(NOTHING), "no task to draw"),
+    "stripes: nothing": (lambda: figures.stripes.draw(NOTHING), "no task to draw"),
+    "race_bars: empty": (lambda: figures.race_bars.draw({}), "there is no run"),
+    "gains: no loop": (lambda: figures.gains.draw({"f": {"threads": ONE}}), "serial"),
+    "break_even: empty": (lambda: figures.break_even.draw([]), "there is no run"),
+    "speedup: no loop": (lambda: figures.speedup.draw({"x": {1: ONE}}), "plain loop"),
+    "speedup: the loop": (lambda: figures.speedup.draw({"x": {0: ONE}}), "no workers"),
+    "outcomes: a file": (lambda: figures.outcomes.draw(ONE), "without its results"),
+    "number: upside down": (lambda: predict.number("?", 4, 1, 2), "not between"),
+    "number: outside": (lambda: predict.number("?", 0, 4, 9), "9 is not between"),
+    "number: log from 0": (lambda: predict.number("?", 0, 4, 1, log=True), "above 0"),
+    "number: words": (lambda: predict.number("?", "a", 4, 1), "must be numbers"),
+    "choice: another": (lambda: predict.choice("?", ["a"], "b"), "not among"),
     "fetch: nobody": (lambda: fetch("http://127.0.0.1:9/"), "no server answers"),
 }
-
-
-def a_run() -> Run:
-    """Return a run that nobody made."""
-    span = Span(0, 1, 1, 0.0, 1.0, 0.5)
-    return Run("f", "threads", 2, 0.1, 0.0, 1.0, (span,), rounds=(Round(1.0, 0.5),))
 
 
 # For each case: what stands in the file of a run, and words of the line about it.
@@ -148,7 +169,7 @@ def test_one_line(case: str) -> None:
 def test_one_line_for_a_file(case: str, tmp_path: Path) -> None:
     content, words = FILES[case]
     if not isinstance(content, str):
-        content = json.dumps({"format": 2, **as_data(a_run()), **content})
+        content = json.dumps({"format": 2, **as_data(ONE), **content})
     path = tmp_path / f"{case}.json"
     path.write_text(content)
     with pytest.raises(ValueError, match=rf"^{case}\.json: ") as caught:
