@@ -95,9 +95,9 @@ def number(
     Raises:
         ValueError: the default is not between the ends, or there is no such slider.
     """
-    ends = (low, default, high)
-    if not all(isinstance(each, int | float) for each in ends):
-        raise ValueError(f"low, high and default must be numbers, not {ends}")
+    given = (low, high, default)
+    if not all(isinstance(each, int | float) for each in given):
+        raise ValueError(f"low, high and default must be numbers, not {given}")
     if not low <= default <= high or low == high:
         raise ValueError(f"{default} is not between {low} and {high}")
     if log and low <= 0:
