@@ -95,15 +95,7 @@ def number(
     Raises:
         ValueError: the default is not between the ends, or there is no such slider.
     """
-    given = (low, high, default)
-    if not all(isinstance(each, int | float) for each in given):
-        raise ValueError(f"low, high and default must be numbers, not {given}")
-    if not low <= default <= high or low == high:
-        raise ValueError(f"{default} is not between {low} and {high}")
-    if log and low <= 0:
-        raise ValueError(f"with log the slider begins above 0, not at {low}")
-    if step is not None and step <= 0:
-        raise ValueError(f"step must be more than 0, not {step}")
+    _check_number(low, high, default, step, log)
     shared = {"description": "your guess", "layout": {"width": "min(30em, 95%)"}}
     if log:
         ends = {"min": math.log10(low), "max": math.log10(high)}
@@ -148,6 +140,20 @@ def choice(question: str, options: Sequence[str], default: str) -> Guess:
     guess = Guess(question, buttons)
     display(guess)
     return guess
+
+
+def _check_number(
+    low: float, high: float, default: float, step: float | None, log: bool
+) -> None:
+    given = (low, high, default)
+    if not all(isinstance(each, int | float) for each in given):
+        raise ValueError(f"low, high and default must be numbers, not {given}")
+    if not low <= default <= high or low == high:
+        raise ValueError(f"{default} is not between {low} and {high}")
+    if log and low <= 0:
+        raise ValueError(f"with log the slider begins above 0, not at {low}")
+    if step is not None and step <= 0:
+        raise ValueError(f"step must be more than 0, not {step}")
 
 
 def _step(low: float, high: float, default: float) -> float:
