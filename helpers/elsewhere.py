@@ -25,6 +25,8 @@ from helpers.runs import Run, as_data, from_data
 
 # A process that measures, and that nobody has asked anything for so long, ends.
 PATIENCE = 60.0
+# What such a process ends with, so that it is told from one that can't measure.
+GAVE_UP = 75
 # Seconds that processes have to end by themselves before they are ended by force.
 GRACE = 0.4
 # By -c: with a file of it, workers that start fresh would import that file.
@@ -95,7 +97,7 @@ class Elsewhere:
                 ended = number
             if number == self._number:
                 self._heard(number, answer)
-        gave_up_waiting = process.wait() == 0
+        gave_up_waiting = process.wait() == GAVE_UP
         with self._lock:
             if process is not self._process:  # it was stopped
                 return
@@ -174,8 +176,9 @@ def _end(process: subprocess.Popen[str]) -> None:
             member.kill()
     process.kill()
     process.wait()
-    if process.stdin:
-        process.stdin.close()
+    with suppress(OSError):  # what it has not read is lost
+        if process.stdin:
+            process.stdin.close()
 
 
 # What the other Python does.
@@ -195,7 +198,7 @@ def serve() -> None:
         try:
             number, job = asked.get(timeout=PATIENCE)
         except queue.Empty:
-            return
+            sys.exit(GAVE_UP)
         while asked.qsize():  # only the last of several counts
             number, job = asked.get()
         for answer in _answers(job, asked):

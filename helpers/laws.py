@@ -24,11 +24,9 @@ ROUNDS = 3
 
 def _check(name: str, value: object, least: float, most: float = math.inf) -> None:
     """Raise ValueError, in one line, unless value, or each in it, lies in between."""
-    try:
-        numbers = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a number, not {value!r}") from None
-    if not np.all((numbers >= least) & (numbers <= most)):
+    if not isinstance(value, int | float | np.ndarray | np.number):
+        raise ValueError(f"{name} must be a number, not {value!r}")
+    if not np.all((value >= least) & (value <= most) & np.isfinite(value)):
         bounds = f"{least:g} up" if most == math.inf else f"{least:g} to {most:g}"
         raise ValueError(f"{name} must be from {bounds}, not {value}")
 
@@ -284,7 +282,8 @@ def _fitted(
     # Points further from the law than their noise explains: the law is not all there
     # is, so its values are less certain (as the Particle Data Group scales errors).
     covariance = covariance * max(1, misses / max(1, len(walls) - len(found)))
-    shares = np.minimum(found[1:] / found[0], 1)  # slower than the loop: all serial
+    shares = found[1:] / found[0]
+    shares[0] = min(shares[0], 1.0)  # slower than the loop: all of it is serial
     values = dict(zip(unknowns, map(float, shares)))
     errors = dict(zip(unknowns, map(float, _errors_of_shares(found, covariance))))
     sentence = _found(law, values, errors, counts)

@@ -267,7 +267,7 @@ def from_data(data: object) -> Run:
     try:
         rounds = tuple(Round(*map(_number, times)) for times in data["rounds"])
         spans = tuple(map(_span, data["spans"]))
-    except TypeError:
+    except (TypeError, LookupError):
         raise ValueError("its spans or its rounds can't be right") from None
     loaded = Run(**{**data, "spans": spans, "rounds": rounds})
     for name, right in _CHECKS.items():

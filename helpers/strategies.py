@@ -123,18 +123,26 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
             yield map_
     except KeyboardInterrupt as error:
         if begin is threads or options.get("backend") == "threading":
-            error.add_note(
+            _note(
+                error,
                 "A thread can't be stopped from outside: each ends the task that it "
-                "has, in the background, and starts no other."
+                "has, in the background, and starts no other.",
             )
         raise
     except BrokenExecutor as error:
         if "un-serialize" not in str(error):  # joblib then says all that there is
-            error.add_note(
+            _note(
+                error,
                 "A worker ended in the middle of its task: it crashed, or the system "
-                "stopped it, for want of memory say. The next run starts new workers."
+                "stopped it, for want of memory say. The next run starts new workers.",
             )
         raise
+
+
+def _note(error: BaseException, words: str) -> None:
+    """Add a note to the error, unless another way of the same race has added it."""
+    if words not in getattr(error, "__notes__", []):
+        error.add_note(words)
 
 
 def parsed(strategy: str) -> tuple[Callable[..., Any], dict[str, Any]]:

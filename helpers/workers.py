@@ -15,7 +15,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.pool import Pool, ThreadPool
@@ -31,7 +36,8 @@ PRIVATE = {
     "ProcessPoolExecutor": (
         (
             *("_processes", "_max_workers", "_shutdown_thread"),
-            *("_result_queue", "_executor_manager_thread"),
+            *("_result_queue", "_call_queue", "_executor_manager_thread"),
+            "_pending_work_items",
         ),
         PYTHONS,
     ),
@@ -195,14 +201,14 @@ def ended(pool: AnyPool) -> Iterator[AnyPool]:
     """Yield the pool; end it with the `with`, its workers at once if that failed."""
     try:
         yield pool
+        if isinstance(pool, Executor):
+            pool.shutdown()
+        else:
+            end(pool)
     except BaseException as error:
         # A thread can't be ended. An error waits for those that work, as `with` does.
         end(pool, patience=None if isinstance(error, Exception) else 0.0)
         raise
-    if isinstance(pool, Executor):
-        pool.shutdown()
-    else:
-        end(pool)
 
 
 def end(pool: Executor | Pool, patience: float | None = 0.0) -> None:
@@ -227,15 +233,26 @@ def end(pool: Executor | Pool, patience: float | None = 0.0) -> None:
 def _end_executor(pool: Any) -> None:
     # Python 3.14 has kill_workers(); before, their attribute is the only way.
     workers = processes_of(pool)
-    manager, results = pool._executor_manager_thread, pool._result_queue
+    # In this order: whoever closes the pool beside this forgets the manager first.
+    inputs, results = pool._call_queue, pool._result_queue
+    manager = pool._executor_manager_thread
+    if sys.version_info < (3, 13):
+        # Those that `map` has cancelled would upset the pool when it fails them too.
+        for item in list(pool._pending_work_items.values()):
+            if item.future.cancelled():
+                item.future = Future()
     for worker in workers:
         worker.terminate()
     for worker in workers:
         _end_process(worker)
-    # Another thread may be leaving the pool's `with` by now, and close what this would.
-    pool.shutdown(wait=False, cancel_futures=True)
+    # With their workers gone the tasks fail; those cancelled now would upset the pool.
+    # Another thread may be leaving the pool's `with`, and close what this would.
+    pool.shutdown(wait=False, cancel_futures=not workers)
     if manager is None:
         return
+    if workers and sys.version_info < (3, 12):
+        # Inputs that nobody will read hold up the thread that sends them, for ever.
+        inputs._reader.close()
     manager.join(0.3)
     if manager.is_alive():
         # A worker that ended in the middle of a result has left the pool's own thread

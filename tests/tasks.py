@@ -81,3 +81,9 @@ def work(sign: str) -> str:
     Path(sign).write_text(str(os.getpid()))
     time.sleep(4)
     return sign
+
+
+def slow_length(data: bytes) -> int:
+    """Return how many bytes there are, after four seconds."""
+    time.sleep(4)
+    return len(data)

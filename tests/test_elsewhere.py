@@ -166,6 +166,8 @@ def test_its_last_words_are_told(tmp_path: Path) -> None:
     assert said == "the process that measures has died: no helpers"
     said = told("odd", tmp_path, "#!/bin/sh\necho 'Welcome!'\nsleep 60")
     assert said.endswith("died: what it said is no run")
+    said = told("nothing", tmp_path, "#!/bin/sh\nread job\nexit 0")
+    assert said == "the process that measures has died"
 
 
 def test_another_python_measures_with_nothing_installed() -> None:

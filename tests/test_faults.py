@@ -66,6 +66,33 @@ def test_an_interrupt_ends_the_run(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "c").exists()
 
 
+INTERRUPTED = """
+import os, signal, sys, threading
+sys.path.insert(0, {here!r})
+from helpers.measure import run
+from tasks import slow_length
+if __name__ == "__main__":
+    stop = lambda: os.kill(os.getpid(), signal.SIGINT)
+    threading.Timer(1.5, stop).start()
+    try:
+        run(slow_length, [bytes(20_000_000)] * 12, {name!r}, 2)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@signals
+@pytest.mark.parametrize("name", IN_PROCESSES)
+def test_a_program_ends_after_an_interrupt_with_much_to_send(name: str) -> None:
+    """What sends the inputs must not wait for workers that are gone."""
+    code = INTERRUPTED.format(here=str(HERE), name=name)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == "interrupted\n", done.stderr
+    assert "InvalidStateError" not in done.stderr
+
+
 @signals
 def test_an_interrupt_ends_a_race(tmp_path: Path) -> None:
     """Every way of it: the ones that wait for their turn too."""
@@ -99,8 +126,9 @@ def test_workers_end_while_they_send(name: str) -> None:
 @pytest.mark.parametrize("name", IN_PROCESSES)
 def test_a_worker_that_dies_at_work(name: str) -> None:
     with pytest.raises(BrokenProcessPool) as caught:
-        run(die, range(4), name, 2)
-    assert "The next run starts new workers" in "".join(caught.value.__notes__)
+        race(die, range(4), {name: 2, "threads": 2, "serial": 1}, rounds=1)
+    (note,) = caught.value.__notes__
+    assert "The next run starts new workers" in note
     assert run(double, [1, 2, 3], name, 2).results == [2, 4, 6]
 
 

@@ -145,6 +145,12 @@ def test_other_noise_makes_it_no_less_honest(kind: str) -> None:
     assert statistics.mean(within) >= 0.9
 
 
+def test_a_cost_of_more_than_the_loop_comes_back() -> None:
+    fit = fit_overhead(simulated(UP_TO_16, 0.1, cost=2.0, noise=0.001))
+    assert abs(fit.values["cost"] - 2.0) < 0.05
+    assert fit.values["serial"] <= 1
+
+
 def test_overhead_comes_back() -> None:
     found = [
         fit_overhead(simulated(UP_TO_16, 0.1, cost=0.005, seed=seed))

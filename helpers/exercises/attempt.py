@@ -82,7 +82,8 @@ class Attempt:
             strategy = "processes"
         else:
             strategy = "serial" if workers == {self.caller} else "threads"
-        return Run(self.name, strategy, len(workers), 0.0, self.began, self.wall, spans)
+        hired = len(workers - {self.caller}) or 1
+        return Run(self.name, strategy, hired, 0.0, self.began, self.wall, spans)
 
 
 def in_words(error: BaseException) -> str:

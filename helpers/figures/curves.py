@@ -112,7 +112,7 @@ def _break_even_sentence(
 ) -> str:
     won = _won(way, lengths, races)
     if not won:
-        return f"{capital(way)} beat the loop at none of these lengths."
+        return f"{capital(way)} did not beat the loop at the longest of these tasks."
     length = float(f"{won[0]:.2g}")
     return f"{capital(way)} beat the loop from tasks of {length:g} ms on."
 
@@ -120,12 +120,11 @@ def _break_even_sentence(
 def _won(
     way: str, lengths: Sequence[float], races: Sequence[Mapping[str, Run]]
 ) -> list[float]:
-    """Return the lengths at which that way was faster than the loop."""
-    return [
-        length
-        for length, runs in zip(lengths, races, strict=True)
-        if runs[way].wall < runs["serial"].wall
-    ]
+    """Return the lengths from which on that way was faster than the loop."""
+    won: list[float] = []
+    for length, runs in zip(lengths, races, strict=True):
+        won = [*won, length] if runs[way].wall < runs["serial"].wall else []
+    return won
 
 
 @shown
