@@ -63,11 +63,7 @@ class Elsewhere:
         """
         with self._lock:
             self._number, self._job = self._number + 1, job
-            try:
-                self._send()
-            except OSError:  # it was just ending, for want of something to do
-                self._process = None
-                self._send()
+            self._send()
             return self._number
 
     def stop(self) -> None:
@@ -88,7 +84,8 @@ class Elsewhere:
                 target=self._listen, args=[process, said], daemon=True
             )
             listening.start()
-        print(json.dumps([self._number, self._job]), file=process.stdin, flush=True)
+        with suppress(OSError):  # if it is just ending, the listener sees to that
+            print(json.dumps([self._number, self._job]), file=process.stdin, flush=True)
 
     def _listen(self, process: subprocess.Popen[str], said: IO[str]) -> None:
         ended = 0  # the last job that was heard to its end

@@ -42,9 +42,10 @@ class Importable(Magics):
         name = line.strip()
         path = _free_path(name)
         changed = _write(path, cell)
-        module = _import_afresh(name, path)
         if changed:
             end_kept_loky()
+        module = _import_afresh(name, path)
+        if changed:
             for pool in _kept_pools(self.shell.user_ns):
                 print(f"{pool} still runs the code from before: start a new one")
         public = {k: v for k, v in vars(module).items() if not k.startswith("_")}

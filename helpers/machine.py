@@ -50,14 +50,18 @@ def cores() -> Cores:
 
 def _allowed_cpus() -> set[int] | None:
     """Return the numbers of the cores that this Python may use; None: nobody knows."""
-    if sys.platform in ("darwin", "win32"):
-        return None
-    return os.sched_getaffinity(0)
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
 
 
-def check_workers(workers: int) -> None:
-    """Raise ValueError, in one line, unless workers is a number that can be started."""
-    most = MOST_PROCESSES_ON_WINDOWS if sys.platform == "win32" else None
+def check_workers(workers: int, processes: bool = False) -> None:
+    """Raise ValueError, in one line, unless workers is a number that can be started.
+
+    Args:
+        workers: how many.
+        processes: whether they are processes.
+    """
+    limited = processes and sys.platform == "win32"
+    most = MOST_PROCESSES_ON_WINDOWS if limited else None
     whole = isinstance(workers, int) and not isinstance(workers, bool)
     if not whole or workers < 1 or (most and workers > most):
         allowed = f"from 1 to {most}" if most else "from 1 up"
@@ -111,11 +115,13 @@ def idle_seconds() -> float | None:
         import psutil
     except ImportError:
         return None
-    allowed = _allowed_cpus()
+    counted, allowed = psutil.cpu_times(percpu=True), _allowed_cpus()
+    if allowed is None or max(allowed) >= len(counted):
+        allowed = set(range(len(counted)))  # numbered otherwise, in some containers say
     return sum(
         times.idle + getattr(times, "iowait", 0.0)
-        for cpu, times in enumerate(psutil.cpu_times(percpu=True))
-        if allowed is None or cpu in allowed
+        for cpu, times in enumerate(counted)
+        if cpu in allowed
     )
 
 

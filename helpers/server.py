@@ -18,8 +18,9 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 LONGEST_DELAY = 60.0
 
-_running: subprocess.Popen | None = None
+_running: subprocess.Popen[str] | None = None
 _address = ""
+_starting = threading.Lock()
 
 
 def start() -> str:
@@ -31,19 +32,21 @@ def start() -> str:
         RuntimeError: it could not be started; with what it said.
     """
     global _running, _address
-    if _running is None or _running.poll() is not None:
-        _running = subprocess.Popen(
-            [sys.executable, "-m", "helpers.server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert _running.stdout and _running.stderr
-        _address = _running.stdout.readline().strip()
-        if not _address:
-            raise RuntimeError(f"the server did not start: {_running.stderr.read()}")
-    return _address
+    with _starting:
+        if _running is None or _running.poll() is not None:
+            _running = subprocess.Popen(
+                [sys.executable, "-m", "helpers.server"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            assert _running.stdout and _running.stderr
+            _address = _running.stdout.readline().strip()
+            if not _address:
+                said = _running.stderr.read()
+                raise RuntimeError(f"the server did not start: {said}")
+        return _address
 
 
 def stop() -> None:

@@ -74,6 +74,8 @@ def joblib(
 ) -> Iterator[Map]:
     """joblib's `Parallel`, with workers of its own that stay until the end.
 
+    With one worker joblib starts none, and runs the loop right here.
+
     Args:
         workers: how many.
         backend: "loky" (processes) or "threading".
@@ -83,7 +85,7 @@ def joblib(
 
     options: dict[str, Any] = {"backend": backend, "batch_size": batch_size}
     if backend == "loky":
-        options |= {"backend": own_loky(), "initializer": begin_work}
+        options["backend"] = own_loky()
     with Parallel(workers, **options) as parallel:
 
         def map_(function: Callable[[Any], Any], inputs: Iterable[Any]) -> list[Any]:
@@ -115,14 +117,15 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
         BrokenProcessPool: a worker died; a note says what that means.
     """
     begin, options = parsed(strategy)
-    check_workers(workers)
+    in_threads = begin is threads or options.get("backend") == "threading"
+    check_workers(workers, processes=not in_threads)
     if begin is serial and workers != 1:
         raise ValueError(f"'serial' is one worker, not {workers}: leave `workers` out")
     try:
         with begin(workers, **options) as map_:
             yield map_
     except KeyboardInterrupt as error:
-        if begin is threads or options.get("backend") == "threading":
+        if in_threads:
             _note(
                 error,
                 "A thread can't be stopped from outside: each ends the task that it "

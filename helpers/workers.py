@@ -250,14 +250,14 @@ def _end_executor(pool: Any) -> None:
     pool.shutdown(wait=False, cancel_futures=not workers)
     if manager is None:
         return
-    if workers and sys.version_info < (3, 12):
-        # Inputs that nobody will read hold up the thread that sends them, for ever.
-        inputs._reader.close()
     manager.join(0.3)
     if manager.is_alive():
         # A worker that ended in the middle of a result has left the pool's own thread
         # waiting for the rest; nobody can write it once this end is closed too.
         results._writer.close()
+        if sys.version_info < (3, 12):
+            # And inputs that nobody reads hold up the thread that sends them.
+            inputs._reader.close()
         manager.join()
 
 
@@ -313,7 +313,8 @@ def own_loky() -> Any:
             if mine is not None:
                 mine.terminate(kill_workers=True)
 
-    return OwnLoky()
+    # Also those that joblib starts anew when a task has failed begin like the others.
+    return OwnLoky(initializer=begin_work)
 
 
 def end_kept_loky() -> None:
@@ -333,10 +334,10 @@ def let_kernel_end() -> None:
     complain of that.
     """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    kernel = getattr(shell, "kernel", None)
-    if kernel is None or "_process_children" in vars(kernel):
+    kernel: Any = getattr(shell, "kernel", None)
+    all_children = getattr(kernel, "_process_children", None)
+    if all_children is None or "_process_children" in vars(kernel):
         return
-    all_children = kernel._process_children
 
     def children() -> list[Any]:
         servants = _servants()

@@ -120,6 +120,7 @@ def fetch(url: str) -> str:
     for handler in (
         web.HTTPHandler,
         Https,
+        web.UnknownHandler,
         web.HTTPDefaultErrorHandler,
         web.HTTPRedirectHandler,
         web.HTTPErrorProcessor,

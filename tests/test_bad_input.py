@@ -119,6 +119,8 @@ CASES: dict[str, tuple[Callable[[], object], str]] = {
     "job: misspelt": (lambda: inputs_of(Job("cuont", 1, 1.0, ())), "choose from"),
     "draw: no run": (lambda: figures.timeline.draw(), "there is no run"),
     "draw: nothing ran": (lambda: figures.timeline.draw(NOTHING), "no task to draw"),
+    "draw: a race": (lambda: figures.timeline.draw({"serial": ONE}), "draws runs"),
+    "fetch: misspelt": (lambda: fetch("htps://127.0.0.1/"), "no server answers"),
     "stripes: nothing": (lambda: figures.stripes.draw(NOTHING), "no task to draw"),
     "race_bars: empty": (lambda: figures.race_bars.draw({}), "there is no run"),
     "gains: no loop": (lambda: figures.gains.draw({"f": {"threads": ONE}}), "serial"),

@@ -4,6 +4,7 @@ import configparser
 import math
 import re
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
@@ -120,6 +121,30 @@ def test_what_a_claim_calls_is_called_once(capsys: pytest.CaptureFixture) -> Non
     assert list(numbers) == [3, 4]
     printed = capsys.readouterr().out
     assert "len(calls) = 1" in printed and "measured() =" not in printed
+
+
+class Counting:
+    """A namesake of what is harmless: its count counts the calls."""
+
+    calls = 0
+
+    def count(self) -> int:
+        self.calls += 1
+        return self.calls
+
+
+def test_what_only_looks_harmless_is_not_called(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    numbers, counting = SimpleQueue[int](), Counting()
+    numbers.put(3)
+    claim("No", numbers.get() > 5)  # a second get would wait for ever
+    claim("No", counting.count() > 5)
+    claim("No", "a b".count("a") > 5)
+    assert counting.calls == 1
+    printed = capsys.readouterr().out
+    assert "'a b'.count('a') = 1" in printed
+    assert "numbers.get() =" not in printed and "counting.count() =" not in printed
 
 
 def test_cores_that_other_programs_take(monkeypatch: pytest.MonkeyPatch) -> None:

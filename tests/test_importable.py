@@ -58,6 +58,21 @@ def test_a_function_with_the_name_of_the_module(shell: InteractiveShell) -> None
     assert shell.user_ns["grow"](1) == 2
 
 
+def test_kept_workers_end_even_if_the_import_fails(shell: InteractiveShell) -> None:
+    """Else the same cell, run again, would find nothing changed."""
+    grown = "def grow(x): return x + {}\n"
+    save(shell, "lesson_cell", grown.format(1))
+    call = "Parallel(n_jobs=2)(delayed(grow)(x) for x in range(4))"
+    shell.run_cell("from joblib import Parallel, delayed")
+    assert shell.run_cell(call).result == [1, 2, 3, 4]
+    later = grown.format(2) + "import builtins\nif not hasattr(builtins, 'ok'): 1 / 0\n"
+    shell.run_cell(f"%%importable lesson_cell\n{later}")
+    shell.run_cell("import os; os.environ['OK'] = '1'")
+    again = later.replace("1 / 0", "pass")
+    save(shell, "lesson_cell", again)
+    assert shell.run_cell(call).result == [2, 3, 4, 5]
+
+
 @pytest.mark.parametrize("method", START_METHODS)
 def test_workers_can_import_it(shell: InteractiveShell, method: str) -> None:
     save(shell, "lesson_cell", "def grow(x): return x + 1")

@@ -4,7 +4,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from helpers import machine
@@ -84,6 +86,19 @@ def test_only_the_allowed_cores_idle_time_counts() -> None:
         "before = idle_seconds(); sleep(1); print(idle_seconds() - before)"
     )
     assert float(told(idle)) < 1.3
+
+
+@pytest.mark.parametrize(
+    ("allowed", "idle"), [({0, 2}, 1 + 4), ({12, 13}, 7), (None, 7)]
+)
+def test_cores_that_the_system_numbers_otherwise(
+    allowed: set[int] | None, idle: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In some containers psutil counts the container's, and the affinity all cores."""
+    times = [SimpleNamespace(idle=seconds) for seconds in (1.0, 2.0, 4.0)]
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: times)
+    monkeypatch.setattr(machine, "_allowed_cpus", lambda: allowed)
+    assert machine.idle_seconds() == idle
 
 
 def test_without_joblib_and_psutil() -> None:

@@ -90,7 +90,10 @@ def test_windows_has_a_highest_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     machine.check_workers(61)
     with pytest.raises(ValueError, match="from 1 to 61, not 62"):
-        machine.check_workers(62)
+        machine.check_workers(62, processes=True)
+    with pytest.raises(ValueError, match="from 1 to 61, not 62"):
+        run(double, [1], "processes", 62)
+    assert run(double, [1], "threads", 62).results == [2]
 
 
 @pytest.mark.parametrize(

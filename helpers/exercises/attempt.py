@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import PicklingError
 from tempfile import TemporaryDirectory
 from threading import Thread
 from time import perf_counter
@@ -59,7 +60,9 @@ class Attempt:
                 "The pool broke: a worker ended, as one does that can't find what it "
                 "was sent"
             )
-        if any(word in repr(self.error) for word in ("pickle", "local object")):
+        kinds = (PicklingError, AttributeError, TypeError)
+        words = ("pickle", "local object")
+        if isinstance(self.error, kinds) and any(w in repr(self.error) for w in words):
             return (
                 "Something could not be sent to a worker: it has no name that a "
                 "worker could import"

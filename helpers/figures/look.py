@@ -98,6 +98,9 @@ def need_tasks(figure: str, runs: Iterable[Run]) -> None:
     runs = list(runs)
     if not runs:
         raise ValueError(f"{figure}: there is no run to draw")
+    if strange := [run for run in runs if not isinstance(run, Run)]:
+        kind = type(strange[0]).__name__
+        raise ValueError(f"{figure}: it draws runs, and this is a {kind}")
     if not all(run.spans for run in runs):
         raise ValueError(f"{figure}: a run over nothing has no task to draw")
 
