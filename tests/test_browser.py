@@ -27,11 +27,8 @@ from lab import (
     show_cell,
     wait_for_words,
 )
-from lessons import LESSONS, code_cells, read, said
+from lessons import LESSONS, answer, code_cells, read, said
 from nbformat.v4 import new_code_cell, new_notebook
-
-from helpers import exercises
-from helpers.exercises.exercise import cell
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -144,7 +141,7 @@ def test_an_exercise_is_solved_by_typing(lab: str, page: "Page") -> None:
     editor = show_cell(page, stub).locator(".cm-content")
     editor.click()
     page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.insert_text(cell(exercises.wait_together.solution))
+    page.keyboard.insert_text(answer("wait_together", "solution"))
     select_and_run(page, stub)
     select_and_run(page, check)
     said = show_cell(page, check).locator(".jp-OutputArea")

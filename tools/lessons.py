@@ -38,6 +38,21 @@ def said(cell: NotebookNode) -> str:
     return "".join(parts)
 
 
+def answer(exercise: str, kind: str) -> str:
+    """Return an answer to an exercise as a lesson has it.
+
+    Args:
+        exercise: its name: "wait_together".
+        kind: "stub", which is a cell, or "solution", which stands in a text.
+    """
+    wanted = f"{exercise.replace('_', '-')}-{kind}"
+    cells = (cell for path in LESSONS for cell in read(path).cells)
+    source = next(cell.source for cell in cells if cell.id == wanted)
+    if kind == "stub":
+        return source
+    return source.split("```python\n")[1].split("```")[0].strip()
+
+
 def run(path: Path) -> NotebookNode:
     """Run the lesson at path in a new kernel; return it with its outputs."""
     notebook = read(path)

@@ -1,12 +1,9 @@
-"""What all exercises have in common: `show`, `check` and `hint`, and their cells.
+"""What all exercises have in common: `show`, `check` and `hint`.
 
-The notebooks' cells, stubs and solutions, are the bodies of functions here, so that
-they have one source.
+Their stubs and solutions are cells of the lessons, named after them.
 """
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
-from textwrap import dedent
 from typing import Any
 
 from joblib import Parallel, delayed
@@ -41,8 +38,6 @@ class Exercise:
         options: what `check` takes besides, by name.
         hints: from the first nudge to nearly the answer.
         moral: what a right answer has shown.
-        stub, solution: the bodies of these functions are what a notebook shows; a
-            comment that begins with %% stands for a cell magic.
     """
 
     name: str
@@ -52,8 +47,6 @@ class Exercise:
     options: tuple[str, ...] = ()
     hints: tuple[str, ...]
     moral: str
-    stub: Callable[[], Any]
-    solution: Callable[[], Any]
 
     def __init__(self) -> None:
         self._hints_given = 0
@@ -182,13 +175,6 @@ class Loop(Exercise):
 
     def try_out(self, answer: Answer, task: Answer | None = None) -> Attempt:
         return self.tried(answer, Probe(task or self.task, pause=0.05), self.drawn())
-
-
-def cell(source: Callable[[], Any]) -> str:
-    """Return the text of a notebook's cell: the body of the function source."""
-    lines = inspect.getsource(source).splitlines(keepends=True)
-    start = next(n for n, line in enumerate(lines) if line.endswith(":\n"))
-    return dedent("".join(lines[start + 1 :])).replace("# %%", "%%").strip()
 
 
 def wake_joblib() -> None:

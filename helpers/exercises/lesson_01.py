@@ -1,10 +1,6 @@
 """The exercises of lesson 01: naps that run together, and a total that gets lost."""
 
-# What a learner types has no type hints.
-# mypy: allow-untyped-defs
-
 import random
-from concurrent.futures import ThreadPoolExecutor
 
 from helpers.exercises.attempt import Attempt
 from helpers.exercises.exercise import Answer, Loop
@@ -27,17 +23,6 @@ class WaitTogether(Loop):
     task = staticmethod(nap)
     meet = None
 
-    @staticmethod
-    def stub() -> None:
-        def nap_all(nap, times):
-            return [nap(seconds) for seconds in times]
-
-    @staticmethod
-    def solution() -> None:
-        def nap_all(nap, times):
-            with ThreadPoolExecutor(len(times)) as pool:
-                return list(pool.map(nap, times))
-
     def drawn(self) -> list[float]:
         return [round(random.uniform(0.01, 0.03), 6) for _ in range(5)]
 
@@ -57,25 +42,6 @@ class KeepTheCount(Loop):
     )
     moral = "nothing is shared, so nothing gets lost, errors neither."
     task = staticmethod(count_tokens)
-
-    @staticmethod
-    def stub() -> None:
-        def count_all(count, files):
-            total = 0
-
-            def add(file):
-                nonlocal total
-                total += count(file)
-
-            with ThreadPoolExecutor(4) as pool:
-                pool.map(add, files)
-            return total
-
-    @staticmethod
-    def solution() -> None:
-        def count_all(count, files):
-            with ThreadPoolExecutor(4) as pool:
-                return sum(pool.map(count, files))
 
     def drawn(self) -> list[str]:
         return random.sample(library_files()[60:120], 6)

@@ -2,11 +2,9 @@
 
 # What a learner types has no type hints, and is for the cells after it.
 # mypy: allow-untyped-defs
-# ruff: noqa: F841
 
 import random
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from helpers import server, strategies
@@ -46,28 +44,6 @@ class SortSix(Exercise):
         "count_tokens": "processes",
         "abs": "nothing",
     }
-
-    @staticmethod
-    def stub() -> None:
-        answers = {
-            "nap": "?",
-            "fetch": "?",
-            "sha256_rounds": "?",
-            "countdown": "?",
-            "count_tokens": "?",
-            "abs": "?",
-        }
-
-    @staticmethod
-    def solution() -> None:
-        answers = {
-            "nap": "threads",
-            "fetch": "threads",
-            "sha256_rounds": "threads",
-            "countdown": "processes",
-            "count_tokens": "processes",
-            "abs": "nothing",
-        }
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,24 +148,6 @@ class AsTheyCome(Loop):
     moral = "shown as they came, returned in the order of the urls."
     task = staticmethod(str.upper)
     meet = None
-
-    @staticmethod
-    def stub() -> None:
-        def fetch_all(fetch, urls, show):
-            with ThreadPoolExecutor(len(urls)) as pool:
-                results = list(pool.map(fetch, urls))
-            for url in urls:
-                show(url)
-            return results
-
-    @staticmethod
-    def solution() -> None:
-        def fetch_all(fetch, urls, show):
-            with ThreadPoolExecutor(len(urls)) as pool:
-                futures = {pool.submit(fetch, url): url for url in urls}
-                for future in as_completed(futures):
-                    show(futures[future])
-                return [future.result() for future in futures]
 
     def drawn(self) -> list[str]:
         return [f"http://{word}.example/" for word in random.sample(WORDS, 5)]

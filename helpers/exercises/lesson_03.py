@@ -1,14 +1,8 @@
 """The exercises of lesson 03: a pool that finds its function, and a setting sent."""
 
-# What a learner types has no type hints.
-# mypy: allow-untyped-defs
-
-import multiprocessing
 import operator
 import random
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 
 from helpers.exercises.attempt import Attempt
 from helpers.exercises.exercise import WORDS, Loop
@@ -26,31 +20,6 @@ class MendThePool(Loop):
     )
     moral = "workers that start fresh found your function."
     computes = True
-
-    @staticmethod
-    def stub() -> None:
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
-
-        def count_words(text):
-            return len(text.split())
-
-        def run_all(function, texts):
-            with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-                return list(pool.map(function, texts))
-
-    @staticmethod
-    def solution() -> None:
-        # %%importable lesson_words
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
-
-        def count_words(text):
-            return len(text.split())
-
-        def run_all(function, texts):
-            with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-                return list(pool.map(function, texts))
 
     def drawn(self) -> list[str]:
         counts = random.sample(range(1, 30), 6)
@@ -76,20 +45,6 @@ class SendASetting(Loop):
     moral = "a function that travels, and its setting with it."
     task = staticmethod(operator.mul)
     computes = True
-
-    @staticmethod
-    def stub() -> None:
-        def scale_all(scale, factor, numbers):
-            spawn = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(2, spawn) as pool:
-                return list(pool.map(lambda x: scale(factor, x), numbers))
-
-    @staticmethod
-    def solution() -> None:
-        def scale_all(scale, factor, numbers):
-            spawn = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(2, spawn) as pool:
-                return list(pool.map(partial(scale, factor), numbers))
 
     def drawn(self) -> list[int]:
         self.setting = (random.randrange(2, 100),)

@@ -1,16 +1,10 @@
 """The exercises of lesson 04: a loop with joblib, and tasks too small to send."""
 
-# What a learner types has no type hints.
-# mypy: allow-untyped-defs
-
 import math
 import random
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from time import perf_counter
 from typing import Any
-
-from joblib import Parallel, delayed
 
 from helpers.exercises.attempt import Attempt
 from helpers.exercises.exercise import Answer, Loop, wake_joblib
@@ -33,19 +27,6 @@ class JoblibLoop(Loop):
     moral = "two workers, and the results in the order of the files."
     task = staticmethod(count_tokens)
     computes = True
-
-    @staticmethod
-    def stub() -> None:
-        def count_all(count, files):
-            counts = []
-            for file in files:
-                counts.append(count(file))
-            return counts
-
-    @staticmethod
-    def solution() -> None:
-        def count_all(count, files):
-            return Parallel(n_jobs=2)(delayed(count)(file) for file in files)
 
     def drawn(self) -> list[str]:
         return random.sample(library_files()[60:120], 6)
@@ -70,18 +51,6 @@ class TooManyTrips(Loop):
     task = staticmethod(math.isqrt)
     computes = True
     TASKS = 2000
-
-    @staticmethod
-    def stub() -> None:
-        def run_all(function, numbers):
-            with ProcessPoolExecutor(2) as pool:
-                return list(pool.map(function, numbers))
-
-    @staticmethod
-    def solution() -> None:
-        def run_all(function, numbers):
-            with ProcessPoolExecutor(2) as pool:
-                return list(pool.map(function, numbers, chunksize=250))
 
     def drawn(self) -> list[int]:
         return random.sample(range(10**6), self.TASKS)

@@ -1,14 +1,9 @@
 """The exercises of lesson 05: Amdahl's law backwards, and a smaller serial part."""
 
-# What a learner types has no type hints.
-# mypy: allow-untyped-defs
-
 import math
 import random
 from collections.abc import Callable, Iterator
 from numbers import Real
-
-from joblib import Parallel, delayed
 
 from helpers.exercises.attempt import Attempt, attempt, in_words
 from helpers.exercises.exercise import Answer, Exercise, wake_joblib
@@ -36,16 +31,6 @@ class ReadTheLaw(Exercise):
         "s - s / workers is s * (1 - 1 / workers): divide by the bracket.",
     )
     moral = "one measured speed-up tells the serial part. This is Karp and Flatt's law."
-
-    @staticmethod
-    def stub() -> None:
-        def serial_part(speedup, workers):
-            return 1 - speedup / workers
-
-    @staticmethod
-    def solution() -> None:
-        def serial_part(speedup, workers):
-            return (1 / speedup - 1 / workers) / (1 - 1 / workers)
 
     def judge(self, answer: Answer) -> Iterator[Line]:
         serial = [random.uniform(0.05, 0.6) for _ in range(6)]
@@ -127,20 +112,6 @@ class ShrinkTheSerialPart(Exercise):
         "Write a function load_and_work(name) inside run_all. joblib can send it.",
     )
     moral = "the loads are shared out too, and the serial part is nearly gone."
-
-    @staticmethod
-    def stub() -> None:
-        def run_all(load, work, names):
-            loaded = [load(name) for name in names]
-            return Parallel(n_jobs=2)(delayed(work)(data) for data in loaded)
-
-    @staticmethod
-    def solution() -> None:
-        def run_all(load, work, names):
-            def load_and_work(name):
-                return work(load(name))
-
-            return Parallel(n_jobs=2)(delayed(load_and_work)(name) for name in names)
 
     def judge(self, answer: Answer) -> Iterator[Line]:
         sizes = random.sample(range(100, 1000), 6)
