@@ -40,37 +40,29 @@ class Workload(NamedTuple):
     """A function, and what finds inputs of it for a job."""
 
     function: Callable[[Any], Any]
-    inputs: Callable[[Callable[[Any], Any], Job], list[Any]]
+    inputs: Callable[[Job], list[Any]]
 
 
-def _calibrated(function: Callable[[int], Any], job: Job) -> list[int]:
-    return [calibrate(function, job.seconds)] * job.tasks
-
-
-def _urls(function: Callable[[str], Any], job: Job) -> list[str]:
-    return [f"{job.address}?delay={job.seconds}"] * job.tasks
-
-
-def _naps(function: Callable[[float], Any], job: Job) -> list[float]:
-    return [job.seconds] * job.tasks
-
-
-def _files(function: Callable[[str], Any], job: Job) -> list[str]:
-    return workloads.library_files(job.tasks)
-
-
-def _numbers(function: Callable[[int], Any], job: Job) -> list[int]:
-    return list(range(job.tasks))
+def _calibrated(function: Callable[[int], Any]) -> Workload:
+    """Return a function of a number with inputs that keep it busy for long enough."""
+    return Workload(
+        function, lambda job: [calibrate(function, job.seconds)] * job.tasks
+    )
 
 
 WORKLOADS = {
-    "count": Workload(workloads.countdown, _calibrated),
-    "count and watch": Workload(watched_countdown, _calibrated),
-    "hash": Workload(workloads.sha256_rounds, _calibrated),
-    "sleep": Workload(workloads.nap, _naps),
-    "fetch": Workload(workloads.fetch, _urls),
-    "tokenize files": Workload(workloads.count_tokens, _files),
-    "next to nothing": Workload(abs, _numbers),
+    "count": _calibrated(workloads.countdown),
+    "count and watch": _calibrated(watched_countdown),
+    "hash": _calibrated(workloads.sha256_rounds),
+    "sleep": Workload(workloads.nap, lambda job: [job.seconds] * job.tasks),
+    "fetch": Workload(
+        workloads.fetch,
+        lambda job: [f"{job.address}?delay={job.seconds}"] * job.tasks,
+    ),
+    "tokenize files": Workload(
+        workloads.count_tokens, lambda job: list(workloads.library_files(job.tasks))
+    ),
+    "next to nothing": Workload(abs, lambda job: list(range(job.tasks))),
 }
 
 
@@ -83,8 +75,7 @@ def inputs_of(job: Job) -> list[Any]:
     if job.workload not in WORKLOADS:
         known = list(WORKLOADS)
         raise ValueError(f"no workload {job.workload!r}: choose from {known}")
-    workload = WORKLOADS[job.workload]
-    return workload.inputs(workload.function, job)
+    return WORKLOADS[job.workload].inputs(job)
 
 
 def runs_of(job: Job) -> Iterator[Run]:

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from concurrent.futures import (
     Executor,
     Future,
-    ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
 from contextlib import contextmanager
@@ -57,50 +56,6 @@ PRIVATE = {
     "the server of forkserver": (("_forkserver_pid",), PYTHONS),
     "ipykernel's Kernel": (("_process_children",), "ipykernel 7.4.0"),
 }
-
-
-def lacking() -> list[str]:
-    """Return a sentence for each private name that this Python or joblib lacks."""
-    return [
-        f"{owner} has no {name} here, as {tried} have: helpers/workers.py needs it"
-        for owner, example in _examples().items()
-        for name in PRIVATE[owner][0]
-        for tried in [PRIVATE[owner][1]]
-        if not hasattr(example, name)
-    ]
-
-
-def _examples() -> dict[str, object]:
-    """Return one of each of the objects in PRIVATE."""
-    from multiprocessing import forkserver
-
-    import joblib.executor
-    from ipykernel.kernelbase import Kernel
-    from joblib.externals.loky import reusable_executor
-    from joblib.externals.loky.backend import resource_tracker as of_loky
-
-    with (
-        ProcessPoolExecutor(1) as processes,
-        ThreadPoolExecutor(1) as threads,
-        ThreadPool(1) as pool,
-    ):
-        parallel = joblib.Parallel(1)
-        parallel([])
-        return {
-            "ProcessPoolExecutor": processes,
-            "ThreadPoolExecutor": threads,
-            "multiprocessing.Pool": pool,
-            "the answer of Pool.map_async": pool.map_async(abs, [1]),
-            "loky's reusable_executor": reusable_executor,
-            "joblib.executor": joblib.executor,
-            "joblib.Parallel": parallel,
-            "multiprocessing's resource_tracker": resource_tracker,
-            "loky's resource_tracker": of_loky,
-            "a tracker of resources": resource_tracker._resource_tracker,
-            "ipykernel's Kernel": Kernel,
-            "multiprocessing's forkserver": forkserver,
-            "the server of forkserver": forkserver._forkserver,
-        }
 
 
 # How workers begin.

@@ -41,8 +41,8 @@ FOREIGN = {
     "judgement": {"numpy"},
 }
 FOREIGN_IN_ROOM = {
-    # It knows how joblib's pools and kernels end; their workers never ask it to.
-    "workers": {"joblib", "ipykernel"},
+    # It knows how joblib's pools end; their workers never ask it to.
+    "workers": {"joblib"},
     # They speak to the notebook, and read the call that is running.
     "said": {"IPython"},
     "claims": {"executing"},
