@@ -213,7 +213,7 @@ def _end_executor(pool: Any) -> None:
         if sys.version_info < (3, 12):
             # And inputs that nobody reads hold up the thread that sends them.
             inputs._reader.close()
-        manager.join()
+        manager.join(1)  # nobody may have to wait for ever
 
 
 def _end_pool(pool: Any) -> None:
