@@ -4,7 +4,7 @@ A job says in plain data what to measure, so that another Python can be asked to
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ class Job(NamedTuple):
         rounds: how often each way runs.
         interval: the switch interval in seconds; None for Python's own.
         address: of the web server, for what fetches.
+        memory: whether to look how much memory the runs take.
     """
 
     workload: str
@@ -34,13 +35,15 @@ class Job(NamedTuple):
     rounds: int = 3
     interval: float | None = None
     address: str = ""
+    memory: bool = False
 
 
 class Workload(NamedTuple):
-    """A function, and what finds inputs of it for a job."""
+    """A function, what finds inputs of it for a job, and what asyncio runs instead."""
 
     function: Callable[[Any], Any]
     inputs: Callable[[Job], list[Any]]
+    awaited: Callable[[Any], Awaitable[Any]] | None = None
 
 
 def _calibrated(function: Callable[[int], Any]) -> Workload:
@@ -54,10 +57,13 @@ WORKLOADS = {
     "count": _calibrated(workloads.countdown),
     "count and watch": _calibrated(watched_countdown),
     "hash": _calibrated(workloads.sha256_rounds),
-    "sleep": Workload(workloads.nap, lambda job: [job.seconds] * job.tasks),
+    "sleep": Workload(
+        workloads.nap, lambda job: [job.seconds] * job.tasks, workloads.nap_async
+    ),
     "fetch": Workload(
         workloads.fetch,
         lambda job: [f"{job.address}?delay={job.seconds}"] * job.tasks,
+        workloads.fetch_async,
     ),
     "tokenize files": Workload(
         workloads.count_tokens, lambda job: list(workloads.library_files(job.tasks))
@@ -89,9 +95,11 @@ def runs_of(job: Job) -> Iterator[Run]:
     try:
         sys.setswitchinterval(job.interval or before)
         inputs = inputs_of(job)
-        function = WORKLOADS[job.workload].function
+        plain, _, awaited = WORKLOADS[job.workload]
         for _ in range(job.rounds):
             for strategy, workers in job.ways:
-                yield replace(run(function, inputs, strategy, workers), results=[])
+                function = (strategy == "asyncio" and awaited) or plain
+                made = run(function, inputs, strategy, workers, memory=job.memory)
+                yield replace(made, results=[])
     finally:
         sys.setswitchinterval(before)

@@ -24,6 +24,11 @@ print(start, time.perf_counter(), time.thread_time())
 
 # ProcessPoolExecutor refuses more: Windows can't wait for more handles at a time.
 MOST_PROCESSES_ON_WINDOWS = 61
+# A loop there looks at so many sockets at a time (asyncio's documentation, "Platform
+# Support").
+MOST_SOCKETS_ON_WINDOWS = 512
+# Files that a kernel has open besides, with some to spare.
+OTHER_FILES = 100
 
 
 class Cores(NamedTuple):
@@ -123,6 +128,35 @@ def idle_seconds() -> float | None:
         for cpu, times in enumerate(counted)
         if cpu in allowed
     )
+
+
+def memory_in_use() -> int | None:
+    """Return how many bytes of memory this process uses now; None without psutil."""
+    try:
+        import psutil
+    except ImportError:
+        return None
+    return psutil.Process().memory_info().rss
+
+
+def connections(wanted: int = 1000) -> int:
+    """Return how many connections this Python may have open at once, of those wanted.
+
+    Each is an open file, and a system lets a program have so many of them: 256 by
+    default on macOS. Where it lets a program ask for more, this does. Processes that
+    are started afterwards have the same limit.
+    """
+    if sys.platform == "win32":
+        return min(wanted, MOST_SOCKETS_ON_WINDOWS - OTHER_FILES)
+    import resource
+
+    wished = wanted + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = {resource.RLIM_INFINITY}
+    if soft not in unlimited and soft < wished:
+        soft = wished if hard in unlimited else min(wished, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft in unlimited else min(wanted, max(1, soft - OTHER_FILES))
 
 
 def facts() -> dict[str, str | int | bool]:

@@ -4,6 +4,7 @@ import gc
 import math
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -17,10 +18,11 @@ from helpers.machine import (
     check_workers,
     facts,
     idle_seconds,
+    memory_in_use,
 )
 from helpers.runs import Round, Run, best_of, by_workers, load, recorded, save
-from helpers.strategies import start
-from helpers.trace import Span, Traced
+from helpers.strategies import is_async, start
+from helpers.trace import Span, Traced, TracedCoroutine
 from helpers.travel import Map, name_of
 from helpers.workers import let_kernel_end
 from helpers.workloads import nap
@@ -47,6 +49,8 @@ TICK = 0.1 if sys.platform == "win32" else 0.001
 # How long to wait for all of the workers to come, in seconds: a spawned one may have
 # to import much.
 PATIENCE = 10.0
+# How often to look at the memory, in seconds.
+LOOK = 0.01
 # A notebook that measures will have had workers when its kernel ends.
 let_kernel_end()
 
@@ -69,6 +73,7 @@ def run(
     inputs: Iterable[Any],
     strategy: str | Map = "serial",
     workers: int = 1,
+    memory: bool = False,
 ) -> Run:
     """Run function over inputs once, and note who did what when.
 
@@ -77,16 +82,18 @@ def run(
         inputs: what it runs over.
         strategy: the name of one ("threads", "processes spawn", …), or any map of
             yours, such as the `map` of a pool that you started.
-        workers: how many to start.
+        workers: how many to start; for "asyncio", how many may wait at a time.
+        memory: whether to look every few milliseconds how much this process has grown.
 
     Raises:
         ValueError: no such strategy, no such number of workers, or nothing to call.
         FunctionCannotTravel: the function can't be sent to a worker.
         Exception: the function's own.
     """
-    inputs = _checked(function, inputs)
-    with _started(strategy, workers) as started:
-        return _one_round(function, inputs, (strategy, workers), started)
+    inputs = _checked(function, inputs, [strategy])
+    with _growth(memory) as grown, _started(strategy, workers) as started:
+        made = _one_round(function, inputs, (strategy, workers), started)
+    return replace(made, memory=max(grown, default=None))
 
 
 def race(
@@ -116,7 +123,8 @@ def race(
     Raises:
         ValueError: as `run`; or no ways, two of one name, or no rounds.
     """
-    inputs, ways = _checked(function, inputs, rounds), _named(strategies)
+    ways = _named(strategies)
+    inputs = _checked(function, inputs, strategies, rounds)
     kept: dict[str, list[Run]] = {name: [] for name in ways}
     with ExitStack() as stack, _progress(rounds * len(ways), function) as step:
         started = {
@@ -158,7 +166,7 @@ def sweep(
     Raises:
         ValueError: as `run`; or no numbers of workers, or no rounds.
     """
-    inputs = _checked(function, inputs, rounds)
+    inputs = _checked(function, inputs, [strategy], rounds)
     kept: dict[int, list[Run]] = {count: [] for count in _counts(workers)}
     with _progress(rounds * len(kept), function) as step:
         for _ in range(rounds):
@@ -173,12 +181,20 @@ def sweep(
 
 
 def _checked(
-    function: Callable[[Any], Any], inputs: Iterable[Any], rounds: int = 1
+    function: Callable[[Any], Any],
+    inputs: Iterable[Any],
+    strategies: Iterable[str | Map],
+    rounds: int = 1,
 ) -> list[Any]:
     """Return the inputs as a list; what can't be measured gets one line."""
     if not callable(function):
         raise ValueError(f"what is to be measured must be a function, not {function!r}")
     check_rounds(rounds)
+    if is_async(function) and any(strategy != "asyncio" for strategy in strategies):
+        raise ValueError(
+            f"{name_of(function)!r} is written with `async def`: only the strategy "
+            '"asyncio" awaits what it returns'
+        )
     if not isinstance(inputs, Iterable):
         raise ValueError(f"inputs must be a list or the like, not {inputs!r}")
     return list(inputs)
@@ -221,7 +237,7 @@ def calibrate(function: Callable[[int], Any], seconds: float) -> int:
         ValueError: function keeps no core busier for a larger n; it sleeps, say. Or
             seconds is no length of time.
     """
-    _checked(function, ())
+    _checked(function, (), ["serial"])
     check_seconds(seconds)
     # What is too short for the clock is called several times in one go.
     calls = math.ceil(TICK / seconds)
@@ -251,6 +267,9 @@ def _started(strategy: str | Map, workers: int) -> Iterator[Started]:
         return
     began = perf_counter()
     with start(strategy, workers) as map_:
+        if strategy == "asyncio":  # coroutines are made when they are needed
+            yield Started(map_, perf_counter() - began, 0)
+            return
         last, ready = _all_there(map_, workers)
         yield Started(map_, max(0.0, last - began), ready)
 
@@ -276,7 +295,8 @@ def _one_round(
     with _no_collecting():
         idle, began = idle_seconds(), perf_counter()
         serial = _cpu_time(lambda _: first(), 0, 1) if first else 0.0
-        answers = list(started.map_(Traced(function), enumerate(inputs)))
+        tracer = TracedCoroutine if is_async(function) else Traced
+        answers = list(started.map_(tracer(function), enumerate(inputs)))
         wall, since = perf_counter() - began, idle_seconds()
     run = Run(
         function=name_of(function),
@@ -293,6 +313,32 @@ def _one_round(
         made={"date": date.today().isoformat(), **facts()},
     )
     return replace(run, rounds=(Round(wall, run.cores_busy),))
+
+
+@contextmanager
+def _growth(wanted: bool) -> Iterator[list[int]]:
+    """Look, if wanted, by how many bytes this process has grown, again and again.
+
+    Yields the list of what is found, which the end of the `with` completes.
+    """
+    found: list[int] = []
+    before = memory_in_use() if wanted else None
+    if before is None:
+        yield found
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK):
+            found.append(max(0, (memory_in_use() or 0) - before))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        looking.join()
 
 
 @contextmanager

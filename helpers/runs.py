@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from helpers.trace import Span
 
-# Files of format 1 knew neither `ready` nor an idle time that is unknown.
-FORMAT = 2
+# Files of format 1 knew neither `ready` nor an idle time that is unknown; those of 2
+# no `memory`.
+FORMAT = 3
 # Systems count idle time in ticks of 10 to 16 ms. In less than some twenty of them the
 # count says nothing, in seconds.
 COUNTABLE = 0.2
@@ -50,6 +51,8 @@ class Run:
         rounds: every round's wall time and cores, this one's too.
         ready: how many of the workers were there when the work began; 0 where nobody
             looked, as for a map of your own.
+        memory: bytes by which this process had grown at most while its workers were
+            there; None where nobody looked.
         results: what the function returned, in the order of the inputs; not saved.
         made: date, Python and machine.
     """
@@ -65,6 +68,7 @@ class Run:
     first: float = 0.0
     rounds: tuple[Round, ...] = ()
     ready: int = 0
+    memory: int | None = None
     results: list[Any] = field(default_factory=list, compare=False, repr=False)
     made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -91,6 +95,25 @@ class Run:
         found: dict[tuple[int, int], list[Span]] = {}
         for span in sorted(self.spans, key=lambda span: span.start):
             found.setdefault(span.worker, []).append(span)
+        return found
+
+    @property
+    def lanes(self) -> list[list[Span]]:
+        """The spans in rows, so that those of a row follow one another.
+
+        A row for each worker that had a task; more of them for a thread that has many
+        tasks under way at a time, as asyncio's has.
+        """
+        found = []
+        for spans in self.by_worker.values():
+            rows: list[list[Span]] = []
+            for span in spans:
+                free = (row for row in rows if row[-1].end <= span.start)
+                row = next(free, None)
+                if row is None:
+                    rows.append(row := [])
+                row.append(span)
+            found += rows
         return found
 
     @property
@@ -359,6 +382,7 @@ _CHECKS = {
     "idle": lambda value: value is None or _length(value),
     "first": _length,
     "ready": _whole,
+    "memory": lambda value: value is None or _whole(value),
     "made": _facts,
     "rounds": lambda rounds: (
         bool(rounds) and all(r.wall > 0 and r.cores_busy >= 0 for r in rounds)

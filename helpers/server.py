@@ -16,7 +16,12 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
+from helpers.machine import connections
+
 LONGEST_DELAY = 60.0
+# Connections that it holds at once, where the system lets it; and as many more may wait
+# until it takes them. What finds no place there is tried again a second later.
+MOST = 4096
 
 _running: subprocess.Popen[str] | None = None
 _address = ""
@@ -78,7 +83,8 @@ async def _serve() -> None:
     # An interrupt goes to the kernel and all of its children: it isn't meant for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.disable()  # nobody reads it, and a full pipe would stop the server
-    sockets = bind_sockets(0, "127.0.0.1")
+    connections(MOST)
+    sockets = bind_sockets(0, "127.0.0.1", backlog=MOST)
     application = Application([("/", Delayed)], log_function=lambda _: None)
     HTTPServer(application).add_sockets(sockets)
     print(f"http://127.0.0.1:{sockets[0].getsockname()[1]}/", flush=True)

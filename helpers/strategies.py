@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 from helpers.machine import check_workers, start_methods
 from helpers.travel import Map, cannot_travel, name_of, packed, reported, stays
-from helpers.workers import begin_work, ended, own_loky, processes_of
+from helpers.workers import begin_work, ended, in_own_loop, own_loky, processes_of
 
 StartMethod = Literal["fork", "forkserver", "spawn"]
 
@@ -94,12 +94,58 @@ def joblib(
         yield _explained(map_) if backend == "loky" else map_
 
 
+@contextmanager
+def asyncio(workers: int) -> Iterator[Map]:
+    """Waits that share one thread: for functions of `async def`.
+
+    Args:
+        workers: how many wait at the same time, at most.
+    """
+    from asyncio import CancelledError, TaskGroup
+
+    async def worker(
+        function: Callable[[Any], Any], numbered: Iterator[Any], found: dict[int, Any]
+    ) -> None:
+        for number, item in numbered:  # all workers take from the same inputs
+            found[number] = await function(item)
+
+    async def gathered(function: Callable[[Any], Any], inputs: list[Any]) -> list[Any]:
+        numbered, found = enumerate(inputs), dict[int, Any]()
+        try:
+            async with TaskGroup() as group:
+                for _ in range(min(workers, len(inputs))):
+                    group.create_task(worker(function, numbered, found))
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        if len(found) < len(inputs):  # a task has cancelled itself
+            raise CancelledError
+        return [found[number] for number in range(len(inputs))]
+
+    def map_(function: Callable[[Any], Any], inputs: Iterable[Any]) -> list[Any]:
+        if not is_async(function):
+            name = name_of(function)
+            raise ValueError(
+                f"{name!r} is no function of `async def`, and would stop the loop: "
+                'give it to "threads", or write it with `await`'
+            )
+        return in_own_loop(gathered(function, list(inputs)))
+
+    yield map_
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return whether the function is written with `async def`."""
+    call = getattr(function, "__call__", None)  # noqa: B004
+    return any(map(inspect.iscoroutinefunction, (function, call)))
+
+
 STRATEGIES: dict[str, Callable[..., AbstractContextManager[Map]]] = {
     "serial": serial,
     "threads": threads,
     "processes": processes,
     "multiprocessing_pool": multiprocessing_pool,
     "joblib": joblib,
+    "asyncio": asyncio,
 }
 
 
@@ -118,7 +164,7 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
     """
     begin, options = parsed(strategy)
     in_threads = begin is threads or options.get("backend") == "threading"
-    check_workers(workers, processes=not in_threads)
+    check_workers(workers, processes=not in_threads and begin is not asyncio)
     if begin is serial and workers != 1:
         raise ValueError(f"'serial' is one worker, not {workers}: leave `workers` out")
     try:

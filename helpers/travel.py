@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.probe import Probe
-from helpers.trace import Traced
+from helpers.trace import Traced, TracedCoroutine
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
@@ -113,7 +113,7 @@ def reported(
 def name_of(function: Callable[..., Any]) -> str:
     """Return the name that the reader gave to function, whatever wraps it."""
     # Nothing else is unwrapped: some objects answer to every name, without end.
-    while isinstance(function, Traced | Probe | partial):
+    while isinstance(function, Traced | TracedCoroutine | Probe | partial):
         function = function.func if isinstance(function, partial) else function.function
     return getattr(function, "__name__", type(function).__name__)
 

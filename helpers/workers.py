@@ -14,19 +14,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import (
     Executor,
     Future,
     ThreadPoolExecutor,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.pool import Pool, ThreadPool
 from multiprocessing.process import BaseProcess
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 AnyPool = TypeVar("AnyPool", bound=Executor | Pool)
+Answer = TypeVar("Answer")
 
 # For what object which private names are used, and the versions that have them.
 PYTHONS = "CPython 3.11.7, 3.13.0, 3.14.10 and 3.15.2"
@@ -235,6 +239,60 @@ def _end_process(worker: BaseProcess) -> None:
     if worker.is_alive():
         worker.kill()
         worker.join(1)
+
+
+# A loop in a thread.
+
+
+def in_own_loop(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run a coroutine in a new thread, in a loop of its own; return its answer.
+
+    A notebook's own thread has a loop that is in use. An interrupt cancels all tasks of
+    the new one; a thread that blocks it can't be ended, and goes on in the background.
+
+    Raises:
+        BaseException: the coroutine's own.
+    """
+    import asyncio
+
+    answer: Future[Answer] = Future()
+    loop = asyncio.new_event_loop()
+
+    def work() -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                given = runner.run(coroutine)
+        except BaseException as error:
+            answer.set_exception(error)
+        else:
+            answer.set_result(given)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.1)  # without a limit, Windows would let no interrupt in
+    except KeyboardInterrupt as error:
+        _cancel_tasks(loop)
+        thread.join(0.5)
+        if thread.is_alive():
+            error.add_note(
+                "Something blocks the loop: it can't be stopped from outside, and ends "
+                "in the background."
+            )
+        raise
+    return answer.result()
+
+
+def _cancel_tasks(loop: "asyncio.AbstractEventLoop") -> None:
+    import asyncio
+
+    def cancel() -> None:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+
+    with suppress(RuntimeError):  # the loop has ended just now
+        loop.call_soon_threadsafe(cancel)
 
 
 # joblib's workers.

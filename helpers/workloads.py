@@ -4,11 +4,14 @@ A worker process that starts fresh imports this file, so it imports nothing outs
 the standard library, and each function only what it alone needs.
 """
 
+import errno
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any
 
 # One block of bytes for sha256_rounds: large enough that hashing lets go of the GIL
 # (CPython does so above 2,047 bytes), small enough to stay in a core's cache.
@@ -100,13 +103,50 @@ def nap(seconds: float) -> float:
     return seconds
 
 
+async def nap_async(seconds: float) -> float:
+    """Sleep while others run in the same thread; return the seconds asked for."""
+    import asyncio
+
+    await asyncio.sleep(seconds)
+    return seconds
+
+
 def fetch(url: str) -> str:
     """Return the text at url: mostly waiting (lets go of the GIL).
 
     Raises:
         ConnectionError: no server answers there; the message says how to start ours.
+        OSError: there are too many open files already.
     """
-    import urllib.error
+    with _explained(url):
+        answer = _opener().open(url, timeout=30)
+        return answer.read().decode()
+
+
+async def fetch_async(url: str) -> str:
+    """Return the text at url: meanwhile others run in the same thread.
+
+    Raises:
+        ConnectionError, OSError: as `fetch`.
+    """
+    from tornado.httpclient import AsyncHTTPClient
+    from tornado.simple_httpclient import HTTPStreamClosedError
+
+    # A client of its own: one for all would let ten fetch at a time, unless told.
+    client = AsyncHTTPClient(force_instance=True)
+    with _explained(url), closing(client):
+        try:
+            answer = await client.fetch(url, request_timeout=30)
+        except HTTPStreamClosedError as error:
+            raise ConnectionError(str(error)) from None
+        return answer.body.decode()
+
+
+def _opener() -> Any:
+    """Return what opens addresses, whatever proxy the environment names.
+
+    The server is on this machine.
+    """
     import urllib.request as web
 
     class Https(web.BaseHandler):
@@ -114,8 +154,6 @@ def fetch(url: str) -> str:
         def https_open(self, request: web.Request) -> object:
             return web.HTTPSHandler().https_open(request)
 
-    # Straight to the server, whatever proxy the environment names: it is on this
-    # machine.
     straight = web.OpenerDirector()
     for handler in (
         web.HTTPHandler,
@@ -126,13 +164,23 @@ def fetch(url: str) -> str:
         web.HTTPErrorProcessor,
     ):
         straight.add_handler(handler())
+    return straight
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Say in one line what to do, where no answer comes."""
     try:
-        with straight.open(url, timeout=30) as answer:
-            return answer.read().decode()
-    except urllib.error.HTTPError:
-        raise
-    except (urllib.error.URLError, ConnectionError) as error:
+        yield
+    except OSError as error:
+        if hasattr(error, "code"):  # an answer, which says itself what is wrong
+            raise
         reason = getattr(error, "reason", error)
+        if getattr(reason, "errno", None) == errno.EMFILE:
+            words = "too many connections at once for this system: fetch fewer"
+            raise OSError(errno.EMFILE, words) from None
+        if isinstance(error, TimeoutError):
+            raise
         raise ConnectionError(
             f"no server answers at {url} ({reason}): "
             "run the cell with server.start() again, and use its new address"

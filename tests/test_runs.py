@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from helpers.measure import race, sweep
 from helpers.runs import (
+    FORMAT,
     Round,
     Run,
     best_of,
@@ -161,7 +162,7 @@ def broken() -> dict[str, str | bytes]:
         "deep": "[" * 100_000,
         "other": '{"cells": []}',
         "binary": b"\xff\xfe\x00",
-        "newer": json.dumps(good | {"format": 3}),
+        "newer": json.dumps(good | {"format": FORMAT + 1}),
         "odd format": json.dumps(good | {"format": "one"}),
         "surplus": json.dumps(good | {"colour": 1}),
         "missing": json.dumps({k: v for k, v in good.items() if k != "function"}),
