@@ -278,8 +278,10 @@ def _all_there(map_: Map, workers: int) -> tuple[float, int]:
     """Wait for the workers; return when the last one began, and how many there are."""
     first: dict[tuple[int, int], float] = {}
     patience = perf_counter() + PATIENCE
+    # Long enough that no thread gets a second one before the last has been started.
+    naps = [max(0.005, 0.0003 * workers)] * workers
     while len(first) < workers and perf_counter() < patience:
-        for _, noted in map_(Traced(nap), enumerate([0.005] * workers)):
+        for _, noted in map_(Traced(nap), enumerate(naps)):
             span = Span(*noted)
             first.setdefault(span.worker, span.start)
     return max(first.values()), len(first)

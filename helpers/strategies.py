@@ -6,6 +6,7 @@ exception; and whatever ends them, an interrupt too, they leave no worker behind
 """
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -104,22 +105,25 @@ def asyncio(workers: int) -> Iterator[Map]:
     from asyncio import CancelledError, TaskGroup
 
     async def worker(
-        function: Callable[[Any], Any], numbered: Iterator[Any], found: dict[int, Any]
+        function: Callable[[Any], Any], waiting: deque[Any], found: dict[int, Any]
     ) -> None:
-        for number, item in numbered:  # all workers take from the same inputs
+        while waiting:
+            number, item = waiting.popleft()
             found[number] = await function(item)
 
-    async def gathered(function: Callable[[Any], Any], inputs: list[Any]) -> list[Any]:
-        numbered, found = enumerate(inputs), dict[int, Any]()
+    async def gathered(
+        function: Callable[[Any], Any], waiting: deque[Any]
+    ) -> list[Any]:
+        tasks, found = len(waiting), dict[int, Any]()
         try:
             async with TaskGroup() as group:
-                for _ in range(min(workers, len(inputs))):
-                    group.create_task(worker(function, numbered, found))
+                for _ in range(min(workers, tasks)):
+                    group.create_task(worker(function, waiting, found))
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        if len(found) < len(inputs):  # a task has cancelled itself
+        if len(found) < tasks:  # one has cancelled itself
             raise CancelledError
-        return [found[number] for number in range(len(inputs))]
+        return [found[number] for number in range(tasks)]
 
     def map_(function: Callable[[Any], Any], inputs: Iterable[Any]) -> list[Any]:
         if not is_async(function):
@@ -128,7 +132,11 @@ def asyncio(workers: int) -> Iterator[Map]:
                 f"{name!r} is no function of `async def`, and would stop the loop: "
                 'give it to "threads", or write it with `await`'
             )
-        return in_own_loop(gathered(function, list(inputs)))
+        waiting = deque(enumerate(inputs))
+        try:
+            return in_own_loop(gathered(function, waiting))
+        finally:
+            waiting.clear()  # a loop that can't be ended finds nothing more to do
 
     yield map_
 

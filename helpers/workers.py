@@ -256,7 +256,8 @@ def in_own_loop(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
     import asyncio
 
     answer: Future[Answer] = Future()
-    loop = asyncio.new_event_loop()
+    # Before Python 3.13 a join() that is interrupted takes the thread for ended.
+    over, loop = threading.Event(), asyncio.new_event_loop()
 
     def work() -> None:
         try:
@@ -266,16 +267,18 @@ def in_own_loop(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
             answer.set_exception(error)
         else:
             answer.set_result(given)
+        finally:
+            over.set()
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
-        while thread.is_alive():
-            thread.join(0.1)  # without a limit, Windows would let no interrupt in
+        while not over.wait(0.1):  # without a limit, Windows would let no interrupt in
+            pass
+        thread.join()
     except KeyboardInterrupt as error:
         _cancel_tasks(loop)
-        thread.join(0.5)
-        if thread.is_alive():
+        if not over.wait(0.5):
             error.add_note(
                 "Something blocks the loop: it can't be stopped from outside, and ends "
                 "in the background."

@@ -177,7 +177,7 @@ def _explained(url: str) -> Iterator[None]:
             raise
         reason = getattr(error, "reason", error)
         if getattr(reason, "errno", None) == errno.EMFILE:
-            words = "too many connections at once for this system: fetch fewer"
+            words = f"{os.strerror(errno.EMFILE)}: fetch fewer at once"
             raise OSError(errno.EMFILE, words) from None
         if isinstance(error, TimeoutError):
             raise

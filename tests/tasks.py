@@ -1,5 +1,6 @@
 """Functions and classes for workers that misbehave: what the tests send to pools."""
 
+import asyncio
 import os
 import signal
 import threading
@@ -87,3 +88,35 @@ def slow_length(data: bytes) -> int:
     """Return how many bytes there are, after four seconds."""
     time.sleep(4)
     return len(data)
+
+
+# Their twins, for asyncio.
+
+
+async def double_async(x: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * x
+
+
+async def remainder_async(x: int) -> int:
+    await asyncio.sleep(0)
+    return 100 % x
+
+
+async def picky_async(x: int) -> int:
+    raise Picky(x, "no")
+
+
+async def work_async(sign: str) -> str:
+    """Write a sign that the work began, nap for 4 seconds; write one at any end."""
+    Path(sign).write_text("began")
+    try:
+        await asyncio.sleep(4)
+    finally:
+        Path(sign).write_text("ended")
+    return sign
+
+
+async def block_async(sign: str) -> str:
+    """The same, but in a way that lets nobody else run."""
+    return work(sign)

@@ -24,7 +24,16 @@ from conftest import (
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
 from jupyter_client.provisioning import LocalProvisioner
-from tasks import die, double, first_fails, large, work
+from tasks import (
+    block_async,
+    die,
+    double,
+    double_async,
+    first_fails,
+    large,
+    work,
+    work_async,
+)
 
 from helpers import strategies
 from helpers.measure import race, run
@@ -64,6 +73,36 @@ def test_an_interrupt_ends_the_run(name: str, tmp_path: Path) -> None:
         assert not workers_of()
     assert run(double, [1, 2, 3], name, 2).results == [2, 4, 6]
     assert not (tmp_path / "c").exists()
+
+
+@signals
+def test_an_interrupt_cancels_what_awaits(tmp_path: Path) -> None:
+    signs = [str(tmp_path / "a"), str(tmp_path / "b")]
+    sent: list[float] = []
+    before = threading.active_count()
+    interrupt_when(signs, sent)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(work_async, [*signs, str(tmp_path / "c")], "asyncio", 2)
+    assert time.perf_counter() - sent[0] < AT_ONCE
+    assert not getattr(caught.value, "__notes__", [])
+    assert [Path(sign).read_text() for sign in signs] == ["ended", "ended"]
+    assert not (tmp_path / "c").exists()
+    assert until(lambda: threading.active_count() <= before)
+    assert run(double_async, [1, 2, 3], "asyncio", 2).results == [2, 4, 6]
+
+
+@signals
+def test_what_blocks_the_loop_is_left_behind(tmp_path: Path) -> None:
+    sign, sent = str(tmp_path / "a"), list[float]()
+    interrupt_when([sign], sent)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(block_async, [sign, str(tmp_path / "b")], "asyncio", 2)
+    assert time.perf_counter() - sent[0] < AT_ONCE
+    (note,) = caught.value.__notes__
+    assert "blocks the loop" in note
+    assert run(double_async, [1, 2, 3], "asyncio", 2).results == [2, 4, 6]
+    time.sleep(4)
+    assert not (tmp_path / "b").exists()
 
 
 INTERRUPTED = """
@@ -256,6 +295,26 @@ def test_stop_in_a_notebook(name: str, kernel: Kernel, tmp_path: Path) -> None:
     assert ("in the background" in said) == (name in IN_THREADS)
     assert not workers_of(kernel.pid)
     assert kernel.run(f"print(run(abs, [-1, 2], {name!r}, 2).results)") == "[1, 2]\n"
+
+
+def test_stop_in_a_notebook_cancels_what_awaits(kernel: Kernel, tmp_path: Path) -> None:
+    """The kernel's own loop is running meanwhile."""
+    sign, sent = tmp_path / "a", list[float]()
+
+    def press() -> None:
+        until(sign.exists)
+        time.sleep(0.1)
+        sent.append(time.perf_counter())
+        kernel.manager.interrupt_kernel()
+
+    threading.Thread(target=press, daemon=True).start()
+    kernel.run("from tasks import double_async, work_async")
+    said = kernel.run(f"run(work_async, [{str(sign)!r}], 'asyncio', 2)")
+    assert time.perf_counter() - sent[0] < AT_ONCE
+    assert said.startswith("KeyboardInterrupt")
+    assert sign.read_text() == "ended"
+    said = kernel.run("print(run(double_async, [1, 2], 'asyncio', 2).results)")
+    assert said == "[2, 4]\n"
 
 
 @pytest.mark.parametrize("name", PARALLEL)

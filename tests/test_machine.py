@@ -114,3 +114,35 @@ def test_without_joblib_and_psutil() -> None:
     assert (idle, int(logical)) == ("None", machine.cores().logical), done.stderr
     assert 1 <= int(allowed) <= int(logical)
     assert float(given) > 0
+
+
+def test_connections_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert machine.connections(1000) == 412
+    assert machine.connections(20) == 20
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit on Windows")
+@pytest.mark.parametrize(
+    ("soft", "hard", "room", "raised"),
+    [
+        (256, 100_000, 1000, 1100),
+        (256, 256, 156, 256),
+        (1024, 1050, 950, 1050),
+        (4096, 4096, 1000, 4096),
+        (50, 50, 1, 50),
+        (256, -1, 1000, 1100),
+        (-1, -1, 1000, -1),
+    ],
+)
+def test_connections(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, room: int, raised: int
+) -> None:
+    import resource
+
+    limits = [(soft, hard)]
+    monkeypatch.setattr(resource, "RLIM_INFINITY", -1)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, new: limits.append(new))
+    assert machine.connections(1000) == room
+    assert limits[-1] == (raised, hard)

@@ -1,8 +1,10 @@
 """The server on this machine: its delays, its faults, its end."""
 
+import asyncio
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +14,11 @@ from time import perf_counter
 import psutil
 import pytest
 from conftest import first_line
+from tornado.httpclient import HTTPClientError
 
-from helpers import server
+from helpers import machine, server
 from helpers.measure import run
-from helpers.workloads import fetch
+from helpers.workloads import fetch, fetch_async
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,11 +45,51 @@ def test_delays_overlap(address: str) -> None:
     assert serial.cores_busy < 0.5
 
 
+def test_it_holds_a_thousand_at_once(address: str) -> None:
+    room = machine.connections(1000)
+    made = run(fetch_async, [f"{address}?delay=1"] * room, "asyncio", room)
+    assert set(made.results) == {"waited 1 s"}
+    # At some moment all of them waited.
+    assert max(s.start for s in made.spans) < min(s.end for s in made.spans)
+
+
+FEW_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+from helpers import server
+from helpers.machine import connections
+from helpers.measure import run
+from helpers.workloads import fetch, fetch_async
+room, address = connections(1000), server.start()
+urls = [f"{address}?delay=0.2"] * 1000
+print(room, set(run(fetch_async, urls, "asyncio", room).results))
+print(room, set(run(fetch, urls, "threads", room).results))
+for function, way in ((fetch_async, "asyncio"), (fetch, "threads")):
+    try:
+        run(function, urls, way, 1000)
+    except OSError as error:
+        print(type(error).__name__, error.errno, error.strerror)
+server.stop()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit on Windows")
+def test_with_few_files_there_are_fewer_at_once() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FEW_FILES], capture_output=True, text=True, cwd=ROOT
+    )
+    fewer, again, *errors = done.stdout.splitlines()
+    assert fewer == again == "156 {'waited 0.2 s'}", done.stderr
+    assert errors == 2 * ["OSError 24 Too many open files: fetch fewer at once"]
+
+
 @pytest.mark.parametrize("delay", ["-1", "61", "nan", "inf", "soon", ""])
 def test_refuses_a_delay(address: str, delay: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="delay must be") as caught:
         fetch(f"{address}?delay={delay}")
     assert caught.value.code == 400
+    with pytest.raises(HTTPClientError, match="delay must be"):
+        asyncio.run(fetch_async(f"{address}?delay={delay}"))
 
 
 def test_many_bad_requests_do_not_stop_it(address: str) -> None:
@@ -82,6 +125,20 @@ def test_gone_and_started_again() -> None:
     running().wait()
     assert fetch(server.start()) == "waited 0 s"
     server.stop()
+    server.stop()
+
+
+def test_killed_while_it_is_asked() -> None:
+    for ask in (fetch, lambda url: asyncio.run(fetch_async(url))):
+        address = server.start()
+        threading.Timer(0.5, running().kill).start()
+        with pytest.raises(ConnectionError, match=r"server\.start") as caught:
+            ask(f"{address}?delay=20")
+        assert "\n" not in str(caught.value)
+        with pytest.raises(ConnectionError, match=r"server\.start") as caught:
+            ask(address)
+        assert "\n" not in str(caught.value)
+        assert ask(server.start()) == "waited 0 s"
     server.stop()
 
 
