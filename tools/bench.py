@@ -4,6 +4,7 @@ With names, only those whose functions' names begin so: `python tools/bench.py t
 It hides no miss, and always exits with 0: the numbers are there to be read.
 """
 
+import asyncio
 import gc
 import os
 import statistics
@@ -27,13 +28,13 @@ from jupyter_client.manager import start_new_kernel
 from lessons import LESSONS
 from nbformat.v4 import new_code_cell, new_notebook
 
-from helpers import machine
+from helpers import machine, server
 from helpers.measure import calibrate, race, run
 from helpers.strategies import start
 from helpers.trace import Traced, watched_countdown
 from helpers.travel import Map, packed
 from helpers.workers import begin_work
-from helpers.workloads import countdown, nap
+from helpers.workloads import countdown, fetch, fetch_async, nap, nap_async
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = 1.67
@@ -118,6 +119,15 @@ def tracing_is_cheap(rounds: int = 15) -> None:
     row(what, ratio, "≤ 1.05", ratio <= 1.05, note)
 
 
+def gathered(function: Callable[[Any], Any], inputs: Iterable[Any]) -> list[Any]:
+    """Await a function over inputs, all at once, as a script would."""
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*map(function, inputs))
+
+    return asyncio.run(main())
+
+
 # What a reader would write for each strategy, two workers. What it yields is a map, or
 # has one, or is a `Parallel`.
 BARE: dict[str, Callable[[], AbstractContextManager[Any]]] = {
@@ -127,6 +137,7 @@ BARE: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "multiprocessing_pool": partial(Pool, 2),
     "joblib": partial(Parallel, 2),
     "joblib threading": partial(Parallel, 2, backend="threading"),
+    "asyncio": partial(nullcontext, gathered),
 }
 
 
@@ -149,8 +160,9 @@ def strategies_cost_little(rounds: int = 15) -> None:
         with start(name, workers) as kit, begin() as entered:
             maps = {"kit": kit, "bare": map_of(entered)}
             for what, function, inputs, reach in work:
+                do = awaited(function) if name == "asyncio" else function
                 calls = {
-                    whose: partial(took, map_, function, inputs)
+                    whose: partial(took, map_, do, inputs)
                     for whose, map_ in maps.items()
                 }
                 spent = by_turns(calls, rounds)
@@ -159,6 +171,43 @@ def strategies_cost_little(rounds: int = 15) -> None:
                 note = f"{each[0]:.3g} and {each[1]:.3g} µs each"
                 title = f"{name} ÷ the bare call, {what}"
                 row(title, ratio, f"≤ {reach:g}", ratio <= reach, note)
+
+
+def awaited(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the function, written with `async def`."""
+
+    async def twin(x: Any) -> Any:
+        return function(x)
+
+    return twin
+
+
+def a_thousand_wait(rounds: int = 10) -> None:
+    """1,000 waits of 0.2 s in one thread and in a thousand, and the bare calls."""
+    waits = machine.connections(1000)
+    urls, naps = [f"{server.start()}?delay=0.2"] * waits, [0.2] * waits
+    work: dict[str, tuple[Any, Any, list[Any]]] = {
+        "fetches": (fetch_async, fetch, urls),
+        "naps": (nap_async, nap, naps),
+    }
+    with ThreadPoolExecutor(waits) as pool:
+        list(pool.map(nap, [1.0] * waits))
+        for what, (coroutine, function, inputs) in work.items():
+            calls: dict[str, Callable[[], float]] = {
+                "asyncio": partial(wall_of_a_run, coroutine, inputs, "asyncio", waits),
+                "a bare gather": partial(took, gathered, coroutine, inputs),
+                "threads": partial(wall_of_a_run, function, inputs, "threads", waits),
+                "a bare pool": partial(took, pool.map, function, inputs),
+            }
+            spent = by_turns(calls, rounds)
+            note = ", ".join(f"{way} {spent[way]:.2f}" for way in calls)
+            title = f"asyncio, {waits:,} {what} of 0.2 s: wall ÷ one wait"
+            row(title, spent["asyncio"] / 0.2, "≤ 5", spent["asyncio"] <= 1.0, note)
+            for way, bare in (("asyncio", "a bare gather"), ("threads", "a bare pool")):
+                ratio = spent[way] / spent[bare]
+                title = f"{way} ÷ {bare}, {waits:,} {what} of 0.2 s"
+                row(title, ratio, "≤ 1.10", ratio <= 1.1)
+    server.stop()
 
 
 # In a process of its own, which spawned workers have no file of to import first.
@@ -235,7 +284,9 @@ def tiny_tasks_do_not_add_up(few: int = 10_000, many: int = 100_000) -> None:
         with BARE[name]() as entered:
             calls: dict[str, Callable[[], float]] = {}
             for tasks in (few, many):
-                calls[f"run {tasks}"] = partial(wall_of_a_run, name, workers, tasks)
+                calls[f"run {tasks}"] = partial(
+                    wall_of_a_run, abs, range(tasks), name, workers
+                )
                 calls[f"bare {tasks}"] = partial(
                     took, map_of(entered), abs, range(tasks)
                 )
@@ -253,9 +304,9 @@ def tiny_tasks_do_not_add_up(few: int = 10_000, many: int = 100_000) -> None:
         row(what, more / less, "≤ 1.1", more <= 1.1 * less, note)
 
 
-def wall_of_a_run(name: str, workers: int, tasks: int) -> float:
-    """Return the wall time of a run of so many tiny tasks, in seconds."""
-    return run(abs, range(tasks), name, workers).wall
+def wall_of_a_run(*how: Any) -> float:
+    """Return the wall time of a run, in seconds."""
+    return run(*how).wall
 
 
 def memory_of_a_run(name: str, workers: int, tasks: int) -> float:
@@ -381,6 +432,7 @@ BENCHMARKS = (
     pools_reach_the_ceiling,
     tracing_is_cheap,
     strategies_cost_little,
+    a_thousand_wait,
     workers_start_fast,
     stripes_show_the_switch_interval,
     joblib_counts_down,
