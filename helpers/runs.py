@@ -7,9 +7,10 @@ read back; how it is made, `measure` says.
 import json
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from heapq import heappop, heappush
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,17 +105,7 @@ class Run:
         A row for each worker that had a task; more of them for a thread that has many
         tasks under way at a time, as asyncio's has.
         """
-        found = []
-        for spans in self.by_worker.values():
-            rows: list[list[Span]] = []
-            for span in spans:
-                free = (row for row in rows if row[-1].end <= span.start)
-                row = next(free, None)
-                if row is None:
-                    rows.append(row := [])
-                row.append(span)
-            found += rows
-        return found
+        return [row for spans in self.by_worker.values() for row in _rows(spans)]
 
     @property
     def overlap(self) -> float:
@@ -177,6 +168,23 @@ class Run:
         return runs[0]
 
 
+def _rows(spans: Iterable[Span]) -> list[list[Span]]:
+    """Return spans, in order of their starts, each in the first row that is free."""
+    rows: list[list[Span]] = []
+    free: list[int] = []
+    busy: list[tuple[float, int]] = []  # until when, which row
+    for span in spans:
+        while busy and busy[0][0] <= span.start:
+            heappush(free, heappop(busy)[1])
+        if not free:
+            free.append(len(rows))
+            rows.append([])
+        row = heappop(free)
+        rows[row].append(span)
+        heappush(busy, (span.end, row))
+    return rows
+
+
 def _at_once(before: Span, span: Span) -> bool:
     return span.start - before.end < TOGETHER
 
@@ -199,6 +207,20 @@ def overlap(workers: Iterable[Iterable[tuple[float, float]]]) -> float:
         several += (now - last) * (running > 1)
         running, last = running + change, now
     return several / some if some else 0.0
+
+
+def longest_gap(ticks: Sequence[float]) -> float:
+    """Return the longest time without a tick, in seconds.
+
+    Args:
+        ticks: when a heartbeat ticked, in order (`perf_counter`, seconds).
+
+    Raises:
+        ValueError: there are fewer than two ticks, and so no time between them.
+    """
+    if len(ticks) < 2:
+        raise ValueError(f"a gap lies between two ticks; there are {len(ticks)}")
+    return max(later - tick for tick, later in pairwise(ticks))
 
 
 def best_of(runs: Iterable[Run]) -> Run:

@@ -4,11 +4,11 @@ The functions take what was measured and nothing else. `function.draw(...)` retu
 figure and the sentence instead of showing them.
 """
 
-from helpers.figures.bars import cores, gains, race_bars, startups
+from helpers.figures.bars import cores, gains, race_bars, startups, waits
 from helpers.figures.curves import MovingSpeedup, break_even, speedup
 from helpers.figures.grid import grid
 from helpers.figures.look import png
-from helpers.figures.times import batches, outcomes, stripes, timeline
+from helpers.figures.times import batches, heartbeats, outcomes, stripes, timeline
 
 __all__ = [
     "MovingSpeedup",
@@ -17,6 +17,7 @@ __all__ = [
     "cores",
     "gains",
     "grid",
+    "heartbeats",
     "outcomes",
     "png",
     "race_bars",
@@ -24,4 +25,5 @@ __all__ = [
     "startups",
     "stripes",
     "timeline",
+    "waits",
 ]

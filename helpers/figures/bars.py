@@ -1,7 +1,7 @@
 """How much of something: a bar for each way, every round a point."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
@@ -10,7 +10,9 @@ from helpers.claims import FREE, GIVEN
 from helpers.figures.look import (
     SERIAL,
     Drawn,
+    at_a_time,
     bar,
+    bare,
     capital,
     finding,
     guess_mark,
@@ -157,6 +159,94 @@ def _startup(run: Run) -> str:
     late = 0 < run.ready < run.workers
     came = f" ({run.ready} of {run.workers} workers)" if late else ""
     return f"{1e3 * run.startup:.0f} ms{came}"
+
+
+@shown
+def waits(runs: Iterable[Run]) -> Drawn:
+    """Show what waiting costs in each run: wall time, threads, and memory for a wait.
+
+    Args:
+        runs: made with `run(..., memory=True)`; one made without has no memory to show.
+
+    Raises:
+        ValueError: there is no run, or no task in one.
+    """
+    runs = list(runs)
+    need_tasks("waits", runs)
+    names = _waits_names(runs)
+    figure = new_figure(0.45 * len(runs) + 1.1)
+    wall, threads, memory = drawn = figure.subplots(1, 3, sharey=True)
+    for row, run in enumerate(runs):
+        rounds = [again.wall for again in run.rounds]
+        _told_bar(wall, row, run, run.wall, in_seconds(run.wall), rounds)
+        count = len(run.by_worker)
+        _told_bar(threads, row, run, count, f"{count:,}", [])
+        _told_bar(memory, row, run, _kilobytes(run), _memory_words(run), [])
+    name_rows(wall, [name.replace(", ", ",\n", 1) for name in names])
+    labels = ("seconds (bar: best round)", "threads", "kB of memory for each wait")
+    for axes, label in zip(drawn, labels, strict=True):
+        axes.set_xlabel(label)
+        bare(axes)
+        # Beside the longest bar there is room for its number.
+        axes.set_xlim(0, 1.6 * (axes.get_xlim()[1] if axes.has_data() else 1))
+    whole_numbers(threads)
+    finding(wall, _waits_title(runs, names))
+    return figure, " ".join(map(_waits_sentence, names, runs))
+
+
+def _told_bar(
+    axes: Axes, row: int, run: Run, value: float, words: str, rounds: Sequence[float]
+) -> None:
+    """Draw a bar, and beside it what it says."""
+    bar(axes, row, run.strategy, value, rounds)
+    note(axes, max(value, *rounds, 0), row, words)
+
+
+def _waits_names(runs: Sequence[Run]) -> list[str]:
+    """Return what tells the runs apart: how many waits, and in which way."""
+    names: list[str] = []
+    for run in runs:
+        loop, tasks = run.strategy == "serial", len(run.spans)
+        name = f"{quantity(tasks, 'wait')}, {'in a loop' if loop else run.strategy}"
+        if not loop and run.workers < tasks:
+            name += f", {at_a_time(run.workers)}"
+        if name in names:
+            name += f", {run.made.get('source', 'again')}"
+        names.append(name)
+    return names
+
+
+def _waits_title(runs: Sequence[Run], names: Sequence[str]) -> str:
+    costs: dict[str, str] = {}
+    for run in sorted(runs, key=lambda run: (len(run.spans), run.workers)):
+        if run.strategy != "serial" and run.memory is not None:
+            costs[run.strategy] = _memory_words(run)
+    if len(costs) == 2:
+        (way, most), (other, least) = costs.items()
+        return f"A wait takes {most} in {way}, {least} in {other}"
+    row = max(range(len(runs)), key=lambda row: len(runs[row].spans) / runs[row].wall)
+    threads = quantity(len(runs[row].by_worker), "thread")
+    return f"{names[row]}: {in_seconds(runs[row].wall)} in {threads}"
+
+
+def _memory_words(run: Run) -> str:
+    """Return the memory for each wait, in words."""
+    if run.memory is None:
+        return "not measured"
+    each = _kilobytes(run)
+    return f"{each:.1f} kB" if each < 10 else f"{each:,.0f} kB"
+
+
+def _kilobytes(run: Run) -> float:
+    return (run.memory or 0) / len(run.spans) / 1e3
+
+
+def _waits_sentence(name: str, run: Run) -> str:
+    memory = f"{_memory_words(run)} of memory for each"
+    if run.memory is None:
+        memory = "memory not measured"
+    threads = quantity(len(run.by_worker), "thread")
+    return f"{name}: {in_seconds(run.wall)}, {threads}, {memory}."
 
 
 @shown

@@ -31,8 +31,11 @@ class Look(NamedTuple):
     line: Any
 
 
-# One role, one look. The four colours keep a contrast of 3:1 on white and on black, and
-# differ for colour-blind readers too (Okabe and Ito 2008, "Color Universal Design").
+# One role, one look. The colours keep a contrast of 3:1 on white and on black, and
+# differ for colour-blind readers too: four are of Okabe and Ito 2008, "Color Universal
+# Design"; that of asyncio is the one of this contrast which lies farthest from the
+# others and the greys as readers of the three kinds see them (CIEDE2000 over Machado,
+# Oliveira and Fernandes 2009: 15.8 at least; between the four and the greys it is 9.9).
 LOOKS = {
     "serial": Look("#4D4D4D", "D", ":"),
     "threads": Look("#0072B2", "o", "-"),
@@ -40,6 +43,7 @@ LOOKS = {
     "multiprocessing_pool": Look("#D55E00", "P", "--"),
     "joblib": Look("#009E73", "^", "-."),
     "interpreters": Look("#CC79A7", "D", "-"),
+    "asyncio": Look("#964128", "X", (0, (8, 2, 3, 2))),
 }
 # A map of the reader's own, another machine, a simulation: none of the roles.
 OTHER = Look("#767676", "v", (0, (5, 1, 1, 1, 1, 1)))
@@ -48,8 +52,8 @@ FAINT = "#D9D9D9"
 WIDTH, TALLEST = 7.4, 8
 # Pixels per inch: the width that a reader sees, and the doubled one that is drawn.
 SEEN, DRAWN = 100, 200
-# Inches that the name of a row needs at least.
-LEGIBLE = 0.17
+# Inches that the name of a row needs at least, and a panel whatever is beside it.
+LEGIBLE, LEAST = 0.17, 0.3
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
 
 
@@ -144,25 +148,70 @@ def height_of(rows: int, usual: float) -> float:
     return min(usual, TALLEST / max(1, rows))
 
 
+class Panel(NamedTuple):
+    """Where a run is drawn, and the height of a row there, in inches."""
+
+    axes: Axes
+    height: float
+
+
 def panels(
     runs: Sequence[Run], usual: float, sharex: bool = True
-) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a panel for each run, and in it a row for each worker."""
-    rows = [len(run.by_worker) for run in runs]
-    height = height_of(sum(rows), usual)
-    figure = new_figure(height * sum(rows) + 0.55 * len(runs) + 0.5)
-    drawn = figure.subplots(len(runs), squeeze=False, sharex=sharex, height_ratios=rows)
-    for axes, workers in zip(drawn[:, 0], rows, strict=True):
-        worker_rows(axes, workers, height)
-    return figure, list(drawn[:, 0])
+) -> tuple[Figure, list[Panel]]:
+    """Return a figure with a panel for each run, and in it a row for each lane."""
+    rows, words = [len(run.lanes) for run in runs], 0.55 * len(runs) + 0.5
+    heights = heights_of([usual * count for count in rows], TALLEST - words)
+    figure = new_figure(sum(heights) + words)
+    drawn = figure.subplots(
+        len(runs), squeeze=False, sharex=sharex, height_ratios=heights
+    )
+    found = []
+    for axes, run, count, height in zip(drawn[:, 0], runs, rows, heights, strict=True):
+        found.append(Panel(axes, height / count))
+        waits = look_of(run.strategy) is LOOKS["asyncio"]
+        worker_rows(axes, count, height / count, "wait" if waits else "worker")
+    return figure, found
 
 
-def worker_rows(axes: Axes, workers: int, height: float) -> None:
+def heights_of(wanted: Sequence[float], room: float) -> list[float]:
+    """Return the heights of panels that have that room together, in inches.
+
+    The tallest give way, so that a single row stays legible beside a thousand.
+    """
+    room = max(room, LEAST * len(wanted))
+    level = math.inf
+    for number, height in enumerate(sorted(wanted)):
+        share = room / (len(wanted) - number)
+        if height > share:
+            level = share
+            break
+        room -= height
+    return [min(height, level) for height in wanted]
+
+
+def worker_rows(axes: Axes, rows: int, height: float, one: str = "worker") -> None:
     """Name a row for each worker, or every few, so that the names can be read."""
-    numbers = range(0, workers, math.ceil(LEGIBLE / height))
-    axes.set_yticks(numbers, [f"worker {number + 1}" for number in numbers])
-    axes.set_ylim(workers - 0.45, -0.55)
+    numbers = every_few(rows, LEGIBLE / height)
+    axes.set_yticks(
+        [number - 1 for number in numbers], [f"{one} {n:,}" for n in numbers]
+    )
+    axes.set_ylim(rows - 0.45, -0.55)
     bare(axes)
+
+
+def every_few(rows: int, least: float) -> list[int]:
+    """Return the numbers of the rows that get a name: 1, then round ones.
+
+    Args:
+        rows: how many there are.
+        least: how many rows a name needs for itself.
+    """
+    if least <= 1:
+        return list(range(1, rows + 1))
+    power = 10 ** math.floor(math.log10(least))
+    step = next(n for n in (power, 2 * power, 5 * power, 10 * power) if n >= least)
+    rounds = range(max(step, math.ceil(1 + least)), rows + 1)
+    return [1, *(number for number in rounds if number % step == 0)]
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
@@ -242,7 +291,9 @@ def bar(
     )
 
 
-def box(left: float, right: float, low: float, high: float) -> list[tuple]:
+def box(
+    left: float, right: float, low: float, high: float
+) -> list[tuple[float, float]]:
     """Return the corners of a box."""
     return [(left, low), (left, high), (right, high), (right, low)]
 
@@ -297,6 +348,9 @@ def workers_of(run: Run) -> str:
     name = run.strategy
     if name == "serial":
         return "Serial"
+    if name == "asyncio":
+        all_at_once = run.workers >= len(run.spans)
+        return f"{name}, {'all at once' if all_at_once else at_a_time(run.workers)}"
     one = {"processes": "process", "threads": "thread"}
     if name in one:
         return quantity(run.workers, one[name], name)
@@ -304,8 +358,13 @@ def workers_of(run: Run) -> str:
 
 
 def quantity(number: int, one: str, several: str = "") -> str:
-    """Return a number and what it counts: "1 task", "2 tasks"."""
-    return f"{number} {one if number == 1 else several or one + 's'}"
+    """Return a number and what it counts: "1 task", "1,000 tasks"."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def at_a_time(workers: int) -> str:
+    """Return how many of the tasks were under way at the same time, in words."""
+    return f"{workers:,} at a time"
 
 
 def listed(words: Sequence[str]) -> str:
@@ -317,8 +376,9 @@ def listed(words: Sequence[str]) -> str:
 
 
 def capital(name: str) -> str:
-    """Return a name as a sentence begins with it."""
-    return name if name.startswith("joblib") else name[:1].upper() + name[1:]
+    """Return a name as a sentence begins with it; that of a module as it is."""
+    module = name.startswith(("joblib", "asyncio"))
+    return name if module else name[:1].upper() + name[1:]
 
 
 def in_seconds(seconds: float) -> str:

@@ -1,16 +1,18 @@
-"""What happened when: a row for each worker, time from left to right."""
+"""What happened when: a row for each worker or wait, time from left to right."""
 
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from helpers.figures.look import (
+    SERIAL,
     Drawn,
     bar,
     box,
@@ -21,17 +23,20 @@ from helpers.figures.look import (
     height_of,
     in_seconds,
     legend_under,
+    listed,
     look_of,
     name_rows,
     need_tasks,
     new_figure,
+    note,
     panels,
     quantity,
     shown,
+    towards_the_middle,
     worker_rows,
     workers_of,
 )
-from helpers.runs import Run
+from helpers.runs import Run, longest_gap
 from helpers.trace import Span
 
 if TYPE_CHECKING:
@@ -48,6 +53,14 @@ RESULTS = (
 )
 # Above so many tasks, the frames would fill the boxes.
 MANY = 200
+# A heartbeat stands still when it misses so many of its ticks.
+STILL = 5
+# Letters of a title that fit beside long names of rows.
+WORDS = 60
+# In rows of fewer inches they would even merge: those boxes have ends only.
+DENSE = 0.02
+
+Corners = list[tuple[float, float]]
 
 
 @shown
@@ -63,9 +76,9 @@ def stripes(*runs: Run, first: float = 0.1) -> Drawn:
     """
     need_tasks("stripes", runs)
     figure, drawn = panels(runs, 0.62)
-    for axes, run in zip(drawn, runs, strict=True):
+    for (axes, _), run in zip(drawn, runs, strict=True):
         zero = min(span.start for span in run.spans)
-        for row, spans in enumerate(run.by_worker.values()):
+        for row, spans in enumerate(run.lanes):
             pieces = [
                 (1e3 * (start - zero), 1e3 * (end - start))
                 for span in spans
@@ -74,8 +87,8 @@ def stripes(*runs: Run, first: float = 0.1) -> Drawn:
             colour = look_of(run.strategy).colour
             axes.broken_barh(pieces, (row - 0.4, 0.8), facecolor=colour)
         finding(axes, _stripes_title(run))
-    drawn[-1].set_xlim(0, 1e3 * first)
-    drawn[-1].set_xlabel("milliseconds since the first worker began")
+    axes.set_xlim(0, 1e3 * first)
+    axes.set_xlabel("milliseconds since the first worker began")
     return figure, " ".join(_stripes_sentence(run) for run in runs)
 
 
@@ -120,36 +133,58 @@ def timeline(
     """
     need_tasks("timeline", runs)
     figure, drawn = panels(runs, 0.45)
-    for axes, run in zip(drawn, runs, strict=True):
-        frames, fills = [], []
-        for row, span, left, right in _placed(run):
-            share = min(1.0, span.cpu / max(right - left, 1e-9))
-            frames.append(box(left, right, row - 0.4, row + 0.4))
-            fills.append(box(left, right, row - 0.4, row - 0.4 + 0.8 * share))
-        colour, thin = look_of(run.strategy).colour, _line(run)
-        axes.add_collection(PolyCollection(fills, facecolor=colour))
-        axes.add_collection(
-            PolyCollection(frames, facecolor="none", edgecolor=colour, linewidth=thin)
-        )
+    for (axes, height), run in zip(drawn, runs, strict=True):
+        _task_boxes(axes, run, height)
         finding(axes, _timeline_title(run))
-    drawn[-1].set_xlim(0, first or 1.02 * max(run.wall for run in runs))
-    drawn[-1].set_xlabel("seconds since the work began (filled: the share of a core)")
+    axes.set_xlim(0, first or 1.02 * max(run.wall for run in runs))
+    dense = any(panel.height < DENSE for panel in drawn)
+    filled = "pale: a task; dark" if dense else "filled"
+    axes.set_xlabel(f"seconds since the work began ({filled}: the share of a core)")
     said = [f"{_timeline_title(run)}." for run in runs]
     if guess:
-        guess_line(drawn[-1], guess.value, guess)
+        guess_line(axes, guess.value, guess)
         said.append(guess.said(runs[-1].wall))
     return figure, " ".join(said)
 
 
-def _placed(run: Run) -> Iterator[tuple[int, Span, float, float]]:
-    """Yield each task with its row, and its start and end since the work began."""
-    for row, spans in enumerate(run.by_worker.values()):
+def _task_boxes(axes: Axes, run: Run, height: float) -> None:
+    """Draw a box for each task, filled from below by the share of a core it used."""
+    colour, frames, fills = look_of(run.strategy).colour, [], []
+    for _, span, corners in _placed(run, height):
+        (left, low), (_, high), (right, _), _ = corners
+        share = min(1.0, span.cpu / max(right - left, 1e-9))
+        frames.append(corners)
+        fills.append(box(left, right, low, low + (high - low) * share))
+    if height < DENSE:
+        # Not smoothed: the edges of neighbours would show as stripes.
+        shade = PolyCollection(frames, facecolor=colour, alpha=0.3, antialiased=False)
+        shade.set_linewidth(0)
+        axes.add_collection(shade)
+        _ends(axes, frames, colour)
+    else:
+        empty = PolyCollection(frames, facecolor="none", edgecolor=colour)
+        empty.set_linewidth(_line(run, height))
+        axes.add_collection(empty)
+    axes.add_collection(PolyCollection(fills, facecolor=colour))
+
+
+def _placed(run: Run, height: float) -> Iterator[tuple[int, Span, Corners]]:
+    """Yield each task with its row, and its box: seconds since the work began."""
+    half = 0.5 if height < DENSE else 0.4
+    for row, spans in enumerate(run.lanes):
         for span in spans:
-            yield row, span, span.start - run.began, span.end - run.began
+            left, right = span.start - run.began, span.end - run.began
+            yield row, span, box(left, right, row - half, row + half)
 
 
-def _line(run: Run) -> float:
-    return 0.3 if len(run.spans) > MANY else 1
+def _ends(axes: Axes, boxes: Sequence[Corners], colour: str) -> None:
+    """Mark where boxes begin and end that are too thin for frames."""
+    sides = [side for corners in boxes for side in (corners[:2], corners[2:])]
+    axes.add_collection(LineCollection(sides, colors=colour, linewidths=0.7))
+
+
+def _line(run: Run, height: float) -> float:
+    return min(0.3 if len(run.spans) > MANY else 1, 4 * height)
 
 
 def _timeline_title(run: Run) -> str:
@@ -179,11 +214,11 @@ def outcomes(*runs: Run, names: Sequence[str] | None = None) -> Drawn:
     looks = _result_looks(runs)
     figure, drawn = panels(runs, 0.45, sharex=False)
     said = [_outcomes_title(name, run) for name, run in zip(names, runs, strict=True)]
-    for axes, run, title in zip(drawn, runs, said, strict=True):
-        _result_boxes(axes, run, looks)
+    for (axes, height), run, title in zip(drawn, runs, said, strict=True):
+        _result_boxes(axes, run, height, looks)
         axes.set_xlim(0, 1.02 * run.wall)
         finding(axes, title)
-    drawn[-1].set_xlabel("seconds since the work began (each box: a task)")
+    axes.set_xlabel("seconds since the work began (each box: a task)")
     _result_legend(figure, looks)
     return figure, " ".join(f"{capital(title)}." for title in said)
 
@@ -201,16 +236,19 @@ def _result_looks(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
     return dict(zip(found, RESULTS, strict=False))
 
 
-def _result_boxes(axes: Axes, run: Run, looks: Mapping[str, tuple[str, str]]) -> None:
-    boxes: dict[str, list] = {}
-    for row, span, left, right in _placed(run):
-        corners = box(left, right, row - 0.4, row + 0.4)
+def _result_boxes(
+    axes: Axes, run: Run, height: float, looks: Mapping[str, tuple[str, str]]
+) -> None:
+    boxes: dict[str, list[Corners]] = {}
+    for _, span, corners in _placed(run, height):
         boxes.setdefault(_result(run, span), []).append(corners)
     for result, same in boxes.items():
         shade, hatch = looks[result]
         drawn = PolyCollection(same, facecolor=shade, edgecolor="black", hatch=hatch)
-        drawn.set_linewidth(_line(run))
+        drawn.set_linewidth(0 if height < DENSE else _line(run, height))
         axes.add_collection(drawn)
+        if height < DENSE:
+            _ends(axes, same, "black")
 
 
 def _result_legend(figure: Figure, looks: Mapping[str, tuple[str, str]]) -> None:
@@ -234,6 +272,71 @@ def _outcomes_title(name: str, run: Run) -> str:
     return f"{name}: {most} of {tasks} returned {cut(first, 32)}" + "".join(
         f", {count} returned {cut(result, 32)}" for result, count in others
     )
+
+
+@shown
+def heartbeats(ticks: Mapping[str, Sequence[float]], every: float = 0.01) -> Drawn:
+    """Show when a heartbeat ticked beside something else, and when it stood still.
+
+    Args:
+        ticks: by name of what ran beside it: when it ticked (`perf_counter`, seconds).
+        every: seconds from one tick to the next where nothing holds it up. Its longest
+            gap is marked where it is five times as long.
+
+    Raises:
+        ValueError: there is no row, or one of fewer than two ticks.
+    """
+    _need_ticks(ticks)
+    figure = new_figure(0.6 * len(ticks) + 0.9)
+    axes = figure.subplots()
+    for row, each in enumerate(ticks.values()):
+        since = [tick - each[0] for tick in each]
+        beats = [[(tick, row - 0.2), (tick, row + 0.3)] for tick in since]
+        axes.add_collection(LineCollection(beats, colors=SERIAL.colour, linewidths=1))
+    name_rows(axes, [cut(name, 30) for name in ticks])
+    axes.set_xlim(0, 1.02 * max(each[-1] - each[0] for each in ticks.values()))
+    stood = {
+        name: row
+        for row, (name, each) in enumerate(ticks.items())
+        if longest_gap(each) > STILL * every
+    }
+    for name, row in stood.items():
+        _mark_gap(axes, row, ticks[name])
+    axes.set_xlabel("seconds since the row's first tick (each line: a tick)")
+    finding(axes, _heartbeats_title(ticks, list(stood)))
+    return figure, " ".join(
+        f"{name}: {len(each)} ticks, at most {in_seconds(longest_gap(each))} apart."
+        for name, each in ticks.items()
+    )
+
+
+def _need_ticks(ticks: Mapping[str, Sequence[float]]) -> None:
+    if not ticks:
+        raise ValueError("heartbeats: there is no row to draw")
+    if few := [name for name, each in ticks.items() if len(each) < 2]:
+        raise ValueError(f"heartbeats: {few[0]!r} has fewer than two ticks")
+
+
+def _mark_gap(axes: Axes, row: int, ticks: Sequence[float]) -> None:
+    """Hatch the longest time without a tick, and say above it how long it is."""
+    gap, end = max((end - tick, end - ticks[0]) for tick, end in pairwise(ticks))
+    axes.broken_barh(
+        [(end - gap, gap)], (row - 0.2, 0.5), facecolor="white", hatch="////"
+    )
+    middle = end - gap / 2
+    side = towards_the_middle(axes, middle, "center")
+    words = f"{in_seconds(gap)} without a tick"
+    note(axes, middle, row - 0.2, words, (0, 2), side, "bottom", fontsize=9)
+
+
+def _heartbeats_title(ticks: Mapping[str, Sequence[float]], stood: list[str]) -> str:
+    if not stood:
+        return "Every row kept ticking"
+    title = f"It stood still beside {listed(stood)}"
+    if len(title) <= WORDS:
+        return title
+    longest = in_seconds(max(longest_gap(ticks[name]) for name in stood))
+    return f"It stood still in {len(stood)} of {len(ticks)} rows, up to {longest}"
 
 
 @shown
