@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from helpers.claims import FREE, GIVEN
 from helpers.figures.look import (
@@ -183,15 +184,24 @@ def waits(runs: Iterable[Run]) -> Drawn:
         _told_bar(threads, row, run, count, f"{count:,}", [])
         _told_bar(memory, row, run, _kilobytes(run), _memory_words(run), [])
     name_rows(wall, [name.replace(", ", ",\n", 1) for name in names])
-    labels = ("seconds (bar: best round)", "threads", "kB of memory for each wait")
+    labels = ("seconds (bar: best)", "threads", "kB of memory for each")
     for axes, label in zip(drawn, labels, strict=True):
-        axes.set_xlabel(label)
-        bare(axes)
-        # Beside the longest bar there is room for its number.
-        axes.set_xlim(0, 1.6 * (axes.get_xlim()[1] if axes.has_data() else 1))
-    whole_numbers(threads)
+        _few_numbers(axes, label)
+    if all(run.memory is None for run in runs):
+        memory.set_xticks([])
     finding(wall, _waits_title(runs, names))
     return figure, " ".join(map(_waits_sentence, names, runs))
+
+
+def _few_numbers(axes: Axes, label: str) -> None:
+    """Let a narrow axis count what its label says, with room beside the longest bar."""
+    bare(axes)
+    axes.set_xlabel(label)
+    axes.set_xlim(0, 1.65 * axes.get_xlim()[1])
+    steps = [1, 2, 5, 10]
+    # Without the last number, which would meet the first of the next axis.
+    axes.xaxis.set_major_locator(MaxNLocator(3, steps=steps, prune="upper"))
+    axes.xaxis.set_major_formatter("{x:,g}")
 
 
 def _told_bar(
@@ -199,7 +209,8 @@ def _told_bar(
 ) -> None:
     """Draw a bar, and beside it what it says."""
     bar(axes, row, run.strategy, value, rounds)
-    note(axes, max(value, *rounds, 0), row, words)
+    # The layout leaves no room for it: the axis does.
+    note(axes, max(value, *rounds, 0), row, words).set_in_layout(False)
 
 
 def _waits_names(runs: Sequence[Run]) -> list[str]:
@@ -217,13 +228,15 @@ def _waits_names(runs: Sequence[Run]) -> list[str]:
 
 
 def _waits_title(runs: Sequence[Run], names: Sequence[str]) -> str:
-    costs: dict[str, str] = {}
+    # Of each way the run of the most waits: that of a few says little about memory.
+    costs: dict[str, Run] = {}
     for run in sorted(runs, key=lambda run: (len(run.spans), run.workers)):
         if run.strategy != "serial" and run.memory is not None:
-            costs[run.strategy] = _memory_words(run)
+            costs[run.strategy] = run
     if len(costs) == 2:
-        (way, most), (other, least) = costs.items()
-        return f"A wait takes {most} in {way}, {least} in {other}"
+        most, least = sorted(costs.values(), key=_kilobytes, reverse=True)
+        words = [f"{_memory_words(run)} in {run.strategy}" for run in (most, least)]
+        return f"A wait takes {words[0]}, {words[1]}"
     row = max(range(len(runs)), key=lambda row: len(runs[row].spans) / runs[row].wall)
     threads = quantity(len(runs[row].by_worker), "thread")
     return f"{names[row]}: {in_seconds(runs[row].wall)} in {threads}"

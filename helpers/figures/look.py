@@ -43,7 +43,7 @@ LOOKS = {
     "multiprocessing_pool": Look("#D55E00", "P", "--"),
     "joblib": Look("#009E73", "^", "-."),
     "interpreters": Look("#CC79A7", "D", "-"),
-    "asyncio": Look("#964128", "X", (0, (8, 2, 3, 2))),
+    "asyncio": Look("#964128", ">", (0, (8, 2, 3, 2))),
 }
 # A map of the reader's own, another machine, a simulation: none of the roles.
 OTHER = Look("#767676", "v", (0, (5, 1, 1, 1, 1, 1)))
@@ -280,6 +280,8 @@ def bar(
     """Draw a bar for the best round in the look of a role, and each round a point."""
     colour, marker, _ = look_of(name)
     axes.barh(row, best, height=height, color=colour)
+    if not rounds:  # the layout would leave room for a line without points, at 0, 0
+        return
     axes.plot(
         rounds,
         [row] * len(rounds),

@@ -332,11 +332,12 @@ def _mark_gap(axes: Axes, row: int, ticks: Sequence[float]) -> None:
 def _heartbeats_title(ticks: Mapping[str, Sequence[float]], stood: list[str]) -> str:
     if not stood:
         return "Every row kept ticking"
-    title = f"It stood still beside {listed(stood)}"
+    title = f"The heartbeat stopped beside {listed(stood)}"
     if len(title) <= WORDS:
         return title
     longest = in_seconds(max(longest_gap(ticks[name]) for name in stood))
-    return f"It stood still in {len(stood)} of {len(ticks)} rows, up to {longest}"
+    rows = f"{len(stood)} of {len(ticks)} rows"
+    return f"The heartbeat stopped in {rows}, for up to {longest}"
 
 
 @shown
