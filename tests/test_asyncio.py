@@ -4,16 +4,20 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from time import perf_counter, sleep, thread_time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lessons import FOLDER, read
 from tasks import Picky, double, double_async, picky_async, remainder_async
 
 from helpers import strategies
 from helpers.jobs import Job, runs_of
 from helpers.measure import race, run, sweep
+from helpers.runs import longest_gap
 from helpers.workloads import countdown, nap_async
 
 
@@ -196,3 +200,35 @@ def test_memory_is_looked_at_where_it_is_asked_for() -> None:
     made = run(hold, [1], memory=True)
     assert made.memory is not None and 40e6 < made.memory < 100e6
     assert run(hold, [1]).memory is None
+
+
+def in_the_lesson(*cells: str) -> dict[str, Any]:
+    """Return what cells of lesson 08 define."""
+    found: dict[str, Any] = {"asyncio": asyncio, "perf_counter": perf_counter}
+    for cell in read(FOLDER / "08_waiting_well.ipynb").cells:
+        if cell.id in cells:
+            exec(cell.source, found)
+    return found
+
+
+def test_the_heartbeat_shows_what_blocks_the_loop() -> None:
+    """Twenty times of twenty, with the lesson's own code."""
+    ticks_beside = in_the_lesson("beat-define", "beat-beside")["ticks_beside"]
+
+    took: list[float] = []
+
+    async def block() -> None:
+        began = perf_counter()
+        sleep(0.3)
+        took.append(perf_counter() - began)
+
+    async def main() -> None:
+        for _ in range(20):
+            frozen = await ticks_beside(block())
+            gaps = sorted(later - tick for tick, later in pairwise(frozen))
+            assert 0.8 < gaps[-1] / took[-1] < 1.25
+            assert gaps[-2] < took[-1] / 3
+            mended = await ticks_beside(asyncio.to_thread(sleep, 0.3))
+            assert longest_gap(mended) < took[-1] / 3
+
+    asyncio.run(main())

@@ -46,10 +46,8 @@ def lines_of(cell: NotebookNode) -> list[str]:
 
 
 def test_there_are_lessons() -> None:
-    assert [path.name[:2] for path in LESSONS] == [
-        f"{number:02}" for number in range(len(LESSONS))
-    ]
-    assert len(LESSONS) >= 5
+    numbers = [path.name[:2] for path in LESSONS]
+    assert len(numbers) == len(set(numbers)) >= 7
 
 
 def test_it_is_a_valid_notebook_with_readable_cell_ids(lesson: NotebookNode) -> None:

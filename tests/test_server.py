@@ -131,10 +131,12 @@ def test_gone_and_started_again() -> None:
 def test_killed_while_it_is_asked() -> None:
     for ask in (fetch, lambda url: asyncio.run(fetch_async(url))):
         address = server.start()
-        threading.Timer(0.5, running().kill).start()
+        serves = running()
+        threading.Timer(0.5, serves.kill).start()
         with pytest.raises(ConnectionError, match=r"server\.start") as caught:
             ask(f"{address}?delay=20")
         assert "\n" not in str(caught.value)
+        serves.wait()
         with pytest.raises(ConnectionError, match=r"server\.start") as caught:
             ask(address)
         assert "\n" not in str(caught.value)
