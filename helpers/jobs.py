@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from helpers import workloads
+from helpers.machine import connections
 from helpers.measure import calibrate, run
 from helpers.runs import Run
+from helpers.strategies import start
 from helpers.trace import watched_countdown
 
 
@@ -25,7 +27,9 @@ class Job(NamedTuple):
         rounds: how often each way runs.
         interval: the switch interval in seconds; None for Python's own.
         address: of the web server, for what fetches.
-        memory: whether to look how much memory the runs take.
+        memory: whether to look how much memory the runs take. Each is then made in a
+            process of its own: in one that has done much, what was let go of is taken
+            again, and the second of two ways would seem to need nothing.
     """
 
     workload: str
@@ -53,6 +57,12 @@ def _calibrated(function: Callable[[int], Any]) -> Workload:
     )
 
 
+def _addresses(job: Job) -> list[str]:
+    """Return addresses for as many connections as the system lets be open at once."""
+    connections(job.tasks)
+    return [f"{job.address}?delay={job.seconds}"] * job.tasks
+
+
 WORKLOADS = {
     "count": _calibrated(workloads.countdown),
     "count and watch": _calibrated(watched_countdown),
@@ -60,11 +70,7 @@ WORKLOADS = {
     "sleep": Workload(
         workloads.nap, lambda job: [job.seconds] * job.tasks, workloads.nap_async
     ),
-    "fetch": Workload(
-        workloads.fetch,
-        lambda job: [f"{job.address}?delay={job.seconds}"] * job.tasks,
-        workloads.fetch_async,
-    ),
+    "fetch": Workload(workloads.fetch, _addresses, workloads.fetch_async),
     "tokenize files": Workload(
         workloads.count_tokens, lambda job: list(workloads.library_files(job.tasks))
     ),
@@ -99,7 +105,21 @@ def runs_of(job: Job) -> Iterator[Run]:
         for _ in range(job.rounds):
             for strategy, workers in job.ways:
                 function = (strategy == "asyncio" and awaited) or plain
-                made = run(function, inputs, strategy, workers, memory=job.memory)
+                measured = _in_fresh_process if job.memory else run
+                made = measured(function, inputs, strategy, workers)
                 yield replace(made, results=[])
     finally:
         sys.setswitchinterval(before)
+
+
+def _in_fresh_process(*way: Any) -> Run:
+    """Run there what `run` takes, and look at the memory."""
+    with start("processes spawn", 1) as map_:
+        (made,) = map_(_with_memory, [way])
+    return made
+
+
+def _with_memory(way: tuple[Callable[[Any], Any], list[Any], str, int]) -> Run:
+    function, inputs, strategy, _ = way
+    run(function, inputs[:1], strategy)  # what is imported for the first isn't counted
+    return replace(run(*way, memory=True), results=[])

@@ -6,6 +6,6 @@ once is kept.
 """
 
 from helpers.explore.explorer import Explorer
-from helpers.explore.explorers import gil, joblib, pools, speedup
+from helpers.explore.explorers import gil, joblib, pools, speedup, waiting
 
-__all__ = ["Explorer", "gil", "joblib", "pools", "speedup"]
+__all__ = ["Explorer", "gil", "joblib", "pools", "speedup", "waiting"]

@@ -13,7 +13,7 @@ from helpers.explore.frame import WIDE, choice, slider, steps
 from helpers.explore.kept import SOURCE, Picture, from_source
 from helpers.jobs import WORKLOADS, Job
 from helpers.laws import fit_amdahl
-from helpers.machine import cores
+from helpers.machine import connections, cores
 from helpers.runs import Run, by_workers
 
 # Those whose tasks can be made as long as is wished. "count" does for bars what
@@ -21,6 +21,8 @@ from helpers.runs import Run, by_workers
 UNTIMED = ("count and watch", "tokenize files", "next to nothing")
 TIMED = [name for name in WORKLOADS if name not in UNTIMED]
 BOTH = "threads and processes"
+# Seconds that the waits of one run may take, all told.
+LONGEST = 20
 
 
 def gil(*runs: Run) -> Explorer:
@@ -150,6 +152,54 @@ def speedup(
         for run in from_source(name, swept.values())
     ]
     return Explorer("speedup", controls, plan, draw, found)
+
+
+def waiting(runs: Iterable[Run] = ()) -> Explorer:
+    """Explore waiting: how many waits, how long, in which way, how many at a time.
+
+    Args:
+        runs: made with `run(fetch, …, memory=True)`, to draw at first.
+    """
+    many = {f"{count:,}": count for count in (1, 10, 100, 200, 500, 1000)}
+    at_once = {f"{count:,}": count for count in (1, 10, 100, 1000)}
+    delays = {f"{seconds:g} s": seconds for seconds in (0.05, 0.1, 0.2, 0.5, 1.0)}
+    controls = {
+        "waits": steps("waits", many, 100),
+        "delay": steps("each takes", delays, 0.5),
+        "way": choice("way", ["threads and asyncio", "threads", "asyncio"]),
+        "limit": steps("at a time", at_once, 1000),
+    }
+
+    def plan(waits: int, delay: float, way: str, limit: int) -> Job:
+        limit = min(limit, waits, connections(waits))
+        seconds = waits * delay / limit
+        if seconds > LONGEST:
+            raise RuntimeError(
+                f"{waits:,} waits of {delay:g} s, {limit:,} at a time, take about "
+                f"{seconds:,.0f} s: turn “at a time” up, or one of the others down"
+            )
+        ways = tuple((name, limit) for name in way.split(" and "))
+        rounds = 2 if seconds <= 2 else 1
+        address = server.start()
+        return Job("fetch", waits, delay, ways, rounds, address=address, memory=True)
+
+    def draw(runs: list[Run], waits: int, limit: int, **others: Any) -> list[Picture]:
+        image, sentence = _picture(figures.waits.draw(runs))
+        sentence += _fewer_connections(runs, min(limit, waits))
+        return [(image, sentence), _picture(figures.timeline.draw(*runs))]
+
+    return Explorer("waiting", controls, plan, draw, runs)
+
+
+def _fewer_connections(runs: Iterable[Run], asked: int) -> str:
+    """Say so where the system allowed the runs fewer connections than asked for."""
+    allowed = connections(asked)
+    if allowed == asked or all(run.workers != allowed for run in runs):
+        return ""
+    return (
+        f" This system lets a program have about {allowed:,} connections at a time, "
+        f"so no more waited together, of the {asked:,} asked for."
+    )
 
 
 def _beside_serial(

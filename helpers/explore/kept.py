@@ -21,8 +21,8 @@ MOST_PICTURES = 30
 MOST_JOBS = 40
 # A notebook's page drops what is more without a word, before it gets to the kernel.
 MOST_MEGABYTES = 10
-# A picture of so many takes two seconds, of a thousand half a minute.
-MOST_WORKERS = 200
+# The slowest picture of so many takes two seconds, of five times as many seventeen.
+MOST_ROWS = 1000
 # Letters of a file's name, or of an error's text, that fit into a line.
 LONGEST = 200
 
@@ -148,8 +148,8 @@ def _drawable(path: Path) -> list[Run]:
     runs = [run for run in load(path) if run.spans]
     if not runs:
         raise ValueError("nothing ran: there is nothing to draw")
-    if any(len(run.by_worker) > MOST_WORKERS for run in runs):
-        raise ValueError(f"more than {MOST_WORKERS} workers are too many to draw")
+    if any(len(run.lanes) > MOST_ROWS for run in runs):
+        raise ValueError(f"more than {MOST_ROWS:,} at a time are too many to draw")
     return runs
 
 

@@ -57,8 +57,9 @@ MANY = 200
 STILL = 5
 # Letters of a title that fit beside long names of rows.
 WORDS = 60
-# In rows of fewer inches they would even merge: those boxes have ends only.
-DENSE = 0.02
+# In rows of fewer inches frames would merge: those boxes are pale, and have ends only.
+# In rows of still fewer no gap is left between them: it would show as stripes.
+DENSE, DENSEST = 0.08, 0.02
 
 Corners = list[tuple[float, float]]
 
@@ -156,21 +157,22 @@ def _task_boxes(axes: Axes, run: Run, height: float) -> None:
         frames.append(corners)
         fills.append(box(left, right, low, low + (high - low) * share))
     if height < DENSE:
-        # Not smoothed: the edges of neighbours would show as stripes.
-        shade = PolyCollection(frames, facecolor=colour, alpha=0.3, antialiased=False)
-        shade.set_linewidth(0)
+        shade = PolyCollection(frames, facecolor=colour, alpha=0.3, linewidth=0)
+        shade.set_antialiased(height >= DENSEST)
         axes.add_collection(shade)
         _ends(axes, frames, colour)
     else:
         empty = PolyCollection(frames, facecolor="none", edgecolor=colour)
         empty.set_linewidth(_line(run, height))
         axes.add_collection(empty)
-    axes.add_collection(PolyCollection(fills, facecolor=colour))
+    # The least of what is thinner than a pixel would else become one, here and there.
+    snap = None if height >= DENSE else False
+    axes.add_collection(PolyCollection(fills, facecolor=colour, snap=snap))
 
 
 def _placed(run: Run, height: float) -> Iterator[tuple[int, Span, Corners]]:
     """Yield each task with its row, and its box: seconds since the work began."""
-    half = 0.5 if height < DENSE else 0.4
+    half = 0.5 if height < DENSEST else 0.4
     for row, spans in enumerate(run.lanes):
         for span in spans:
             left, right = span.start - run.began, span.end - run.began
