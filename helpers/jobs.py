@@ -12,7 +12,6 @@ from helpers import workloads
 from helpers.machine import connections
 from helpers.measure import calibrate, run
 from helpers.runs import Run
-from helpers.strategies import start
 from helpers.trace import watched_countdown
 
 
@@ -27,9 +26,7 @@ class Job(NamedTuple):
         rounds: how often each way runs.
         interval: the switch interval in seconds; None for Python's own.
         address: of the web server, for what fetches.
-        memory: whether to look how much memory the runs take. Each is then made in a
-            process of its own: in one that has done much, what was let go of is taken
-            again, and the second of two ways would seem to need nothing.
+        memory: whether to look how much memory the runs take, as `run` does.
     """
 
     workload: str
@@ -105,21 +102,7 @@ def runs_of(job: Job) -> Iterator[Run]:
         for _ in range(job.rounds):
             for strategy, workers in job.ways:
                 function = (strategy == "asyncio" and awaited) or plain
-                measured = _in_fresh_process if job.memory else run
-                made = measured(function, inputs, strategy, workers)
+                made = run(function, inputs, strategy, workers, memory=job.memory)
                 yield replace(made, results=[])
     finally:
         sys.setswitchinterval(before)
-
-
-def _in_fresh_process(*way: Any) -> Run:
-    """Run there what `run` takes, and look at the memory."""
-    with start("processes spawn", 1) as map_:
-        (made,) = map_(_with_memory, [way])
-    return made
-
-
-def _with_memory(way: tuple[Callable[[Any], Any], list[Any], str, int]) -> Run:
-    function, inputs, strategy, _ = way
-    run(function, inputs[:1], strategy)  # what is imported for the first isn't counted
-    return replace(run(*way, memory=True), results=[])

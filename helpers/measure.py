@@ -83,7 +83,9 @@ def run(
         strategy: the name of one ("threads", "processes spawn", …), or any map of
             yours, such as the `map` of a pool that you started.
         workers: how many to start; for "asyncio", how many may wait at a time.
-        memory: whether to look every few milliseconds how much this process has grown.
+        memory: whether to look, every few milliseconds, how much memory it takes. It
+            then runs in a process of its own: one that has done much already takes
+            again what it had let go of, and would seem to need nothing.
 
     Raises:
         ValueError: no such strategy, no such number of workers, or nothing to call.
@@ -91,8 +93,20 @@ def run(
         Exception: the function's own.
     """
     inputs = _checked(function, inputs, [strategy])
-    with _growth(memory) as grown, _started(strategy, workers) as started:
-        made = _one_round(function, inputs, (strategy, workers), started)
+    if memory:
+        with start("processes spawn", 1) as map_:
+            (made,) = map_(_with_memory, [(function, inputs, strategy, workers)])
+        return made
+    with _started(strategy, workers) as started:
+        return _one_round(function, inputs, (strategy, workers), started)
+
+
+def _with_memory(way: tuple[Callable[[Any], Any], list[Any], Any, int]) -> Run:
+    """Run there what `run` takes, and look how much this process grows."""
+    function, inputs, strategy, _ = way
+    run(function, inputs[:1], strategy)  # what is imported for the first isn't counted
+    with _growth() as grown:
+        made = run(*way)
     return replace(made, memory=max(grown, default=None))
 
 
@@ -297,8 +311,8 @@ def _one_round(
     with _no_collecting():
         idle, began = idle_seconds(), perf_counter()
         serial = _cpu_time(lambda _: first(), 0, 1) if first else 0.0
-        tracer = TracedCoroutine if is_async(function) else Traced
-        answers = list(started.map_(tracer(function), enumerate(inputs)))
+        traced = (TracedCoroutine if is_async(function) else Traced)(function)
+        answers = list(started.map_(traced, enumerate(inputs)))
         wall, since = perf_counter() - began, idle_seconds()
     run = Run(
         function=name_of(function),
@@ -307,7 +321,7 @@ def _one_round(
         startup=started.startup,
         began=began,
         wall=wall,
-        spans=tuple(Span(*noted) for _, noted in answers),
+        spans=_spans(traced, [noted for _, noted in answers]),
         idle=None if idle is None or since is None else max(0.0, since - idle),
         first=serial,
         ready=started.ready,
@@ -317,21 +331,29 @@ def _one_round(
     return replace(run, rounds=(Round(wall, run.cores_busy),))
 
 
+def _spans(
+    traced: Traced | TracedCoroutine, noted: list[tuple[Any, ...]]
+) -> tuple[Span, ...]:
+    """Return the spans of all tasks; coroutines share what their loop did besides."""
+    spans = [Span(*each) for each in noted]
+    if isinstance(traced, TracedCoroutine) and spans:
+        besides = traced.cpu - sum(span.cpu for span in spans)
+        share = max(0.0, besides / len(spans))
+        spans = [span._replace(cpu=span.cpu + share) for span in spans]
+    return tuple(spans)
+
+
 @contextmanager
-def _growth(wanted: bool) -> Iterator[list[int]]:
-    """Look, if wanted, by how many bytes this process has grown, again and again.
+def _growth() -> Iterator[list[int]]:
+    """Look again and again by how many bytes this process has grown.
 
     Yields the list of what is found, which the end of the `with` completes.
     """
     found: list[int] = []
-    before = memory_in_use() if wanted else None
-    if before is None:
-        yield found
-        return
-    over = threading.Event()
+    before, over = memory_in_use(), threading.Event()
 
     def look() -> None:
-        while not over.wait(LOOK):
+        while before is not None and not over.wait(LOOK):
             found.append(max(0, (memory_in_use() or 0) - before))
 
     looking = threading.Thread(target=look)

@@ -21,7 +21,8 @@ class Span(NamedTuple):
         thread: the thread that ran it.
         start, end: wall time in seconds (`perf_counter`: one clock for all processes
             of a machine).
-        cpu: seconds of CPU time that its thread used (`thread_time`).
+        cpu: seconds of CPU time that its thread used (`thread_time`); of many tasks
+            under way in one thread, each its own steps and an even share of the rest.
         stretches: the stretches it ran without a break, where it watched them.
     """
 
@@ -69,16 +70,25 @@ class TracedCoroutine:
     """The same for a function of `async def`: what it returns is awaited.
 
     The CPU time is that of the coroutine's own steps: others run between them.
+
+    Attributes:
+        cpu: seconds that the thread used from the first call to the last end, for all
+            that the loop does.
     """
 
     def __init__(self, function: Callable[[Any], Awaitable[Any]]) -> None:
         self.function = function
+        self.cpu = 0.0
+        self._before: float | None = None
 
     async def __call__(self, numbered: tuple[int, Any]) -> tuple[Any, tuple[Any, ...]]:
         task, item = numbered
+        if self._before is None:
+            self._before = thread_time()
         start, steps = perf_counter(), _Steps(self.function(item))
         result = await steps
         end, thread = perf_counter(), threading.get_ident()
+        self.cpu = thread_time() - self._before
         return result, (task, os.getpid(), thread, start, end, steps.cpu, ())
 
 

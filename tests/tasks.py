@@ -84,6 +84,13 @@ def work(sign: str) -> str:
     return sign
 
 
+def hold(megabytes: int) -> int:
+    """Hold so much memory for a moment."""
+    held = bytearray(1_000_000 * megabytes)
+    time.sleep(0.1)
+    return len(held)
+
+
 def slow_length(data: bytes) -> int:
     """Return how many bytes there are, after four seconds."""
     time.sleep(4)

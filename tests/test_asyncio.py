@@ -1,6 +1,7 @@
 """asyncio as a way to run a loop: as the others are, and in one thread."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -12,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lessons import FOLDER, read
-from tasks import Picky, double, double_async, picky_async, remainder_async
+from tasks import Picky, double, double_async, hold, picky_async, remainder_async
 
 from helpers import strategies
 from helpers.jobs import Job, runs_of
 from helpers.measure import race, run, sweep
 from helpers.runs import longest_gap
-from helpers.workloads import countdown, nap_async
+from helpers.workloads import countdown, nap, nap_async
 
 
 @pytest.fixture(autouse=True)
@@ -192,14 +193,17 @@ def test_a_job_takes_the_twin_of_its_workload() -> None:
 
 
 def test_memory_is_looked_at_where_it_is_asked_for() -> None:
-    def hold(x: int) -> int:
-        held = bytearray(50_000_000)
-        sleep(0.1)
-        return len(held)
-
-    made = run(hold, [1], memory=True)
+    made = run(hold, [2, 50], memory=True)
     assert made.memory is not None and 40e6 < made.memory < 100e6
+    assert made.results == [2_000_000, 50_000_000]
+    assert made.spans[0].pid != os.getpid()
     assert run(hold, [1]).memory is None
+    threads, one = (
+        run(function, [0.2] * 500, way, 500, memory=True)
+        for function, way in ((nap, "threads"), (nap_async, "asyncio"))
+    )
+    assert threads.memory is not None and one.memory is not None
+    assert threads.memory > 3 * one.memory
 
 
 def in_the_lesson(*cells: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ RESULTS = (
 # Above so many tasks, the frames would fill the boxes.
 MANY = 200
 # A heartbeat stands still when it misses so many of its ticks.
-STILL = 5
+STILL = 10
 # Letters of a title that fit beside long names of rows.
 WORDS = 60
 # In rows of fewer inches frames would merge: those boxes are pale, and have ends only.
@@ -283,7 +283,7 @@ def heartbeats(ticks: Mapping[str, Sequence[float]], every: float = 0.01) -> Dra
     Args:
         ticks: by name of what ran beside it: when it ticked (`perf_counter`, seconds).
         every: seconds from one tick to the next where nothing holds it up. Its longest
-            gap is marked where it is five times as long.
+            gap is marked where it is ten times as long.
 
     Raises:
         ValueError: there is no row, or one of fewer than two ticks.
