@@ -5,9 +5,15 @@ from helpers.exercises.lesson_02 import as_they_come, sort_six
 from helpers.exercises.lesson_03 import mend_the_pool, send_a_setting
 from helpers.exercises.lesson_04 import joblib_loop, too_many_trips
 from helpers.exercises.lesson_05 import read_the_law, shrink_the_serial_part
+from helpers.exercises.lesson_08 import (
+    cancel_the_late,
+    ten_at_a_time,
+    unfreeze_the_loop,
+)
 
 __all__ = [
     "as_they_come",
+    "cancel_the_late",
     "joblib_loop",
     "keep_the_count",
     "mend_the_pool",
@@ -15,6 +21,8 @@ __all__ = [
     "send_a_setting",
     "shrink_the_serial_part",
     "sort_six",
+    "ten_at_a_time",
     "too_many_trips",
+    "unfreeze_the_loop",
     "wait_together",
 ]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import PicklingError
 from tempfile import TemporaryDirectory
@@ -86,7 +86,10 @@ class Attempt:
         else:
             strategy = "serial" if workers == {self.caller} else "threads"
         hired = len(workers - {self.caller}) or 1
-        return Run(self.name, strategy, hired, 0.0, self.began, self.wall, spans)
+        made = Run(self.name, strategy, hired, 0.0, self.began, self.wall, spans)
+        if strategy == "serial" and len(made.lanes) > 1:
+            return replace(made, strategy="asyncio", workers=len(made.lanes))
+        return made
 
 
 def in_words(error: BaseException) -> str:

@@ -133,9 +133,16 @@ def judged_error(tried: Attempt) -> Line:
     """Judge whether the error that a task raised came out."""
     if tried.stopped:
         return Line(False, "One task raised an error, and your function never returned")
-    error = tried.error
-    while error is not None:
-        if Probe.FAILED in str(error):
-            return Line(True, "An error in a task comes out of your function")
-        error = error.__cause__ or error.__context__
+    if any(Probe.FAILED in str(error) for error in _with_causes(tried.error)):
+        return Line(True, "An error in a task comes out of your function")
     return Line(False, "One task raised an error, and your function hid it")
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, those in it if it is a group, and what they came from."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for each in error.exceptions:
+                yield from _with_causes(each)
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,387 @@
+"""The exercises of lesson 08: answers with `async def`, beside a heart that beats."""
+
+import asyncio
+import inspect
+import itertools
+import os
+import random
+import threading
+import warnings
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from functools import wraps
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from helpers import server
+from helpers.exercises.attempt import Attempt, Steering, attempt, meeting, soon
+from helpers.exercises.exercise import WORDS, Answer, Exercise
+from helpers.exercises.verdict import (
+    Line,
+    judged_calls,
+    judged_closing,
+    judged_error,
+    judged_results,
+    together,
+)
+from helpers.exercises.watch import Started
+from helpers.figures import heartbeats
+from helpers.probe import Call, Probe, item_of
+from helpers.strategies import is_async
+from helpers.trace import Span
+from helpers.workloads import fetch_async, nap
+
+# Seconds between two beats of the heart, and between two looks at a gate.
+BEAT = 0.003
+# So many turns of the loop after it was cancelled, a task has ended.
+TURNS = 10
+
+
+class AwaitedProbe(Probe):
+    """A probe of `async def`: its calls wait at the gate together, in one thread.
+
+    They are noted here, and in no folder: nobody calls it in another process.
+
+    Args:
+        held: the items that have to wait at the gate while it is shut; None: all.
+        others: as those of a probe.
+    """
+
+    def __init__(
+        self, *others: Any, held: Iterable[Any] | None = None, **named: Any
+    ) -> None:
+        super().__init__(*others, **named)
+        self.held = None if held is None else set(map(item_of, held))
+
+    async def __call__(self, *args: Any, **options: Any) -> Any:
+        item, start, failed = item_of(*args, *options.values()), perf_counter(), True
+        number = next(self._numbers)
+        if self.held is None or item in self.held:
+            self._at_gate[number] = item
+        try:
+            while number in self._at_gate and not self._open:
+                await asyncio.sleep(BEAT)
+            if item == self.fails:
+                raise ValueError(self.FAILED)
+            result = self.function(*args, **options)
+            result = await result if inspect.isawaitable(result) else result
+            failed = False
+            return result
+        finally:
+            self._at_gate.pop(number, None)
+            times = start, perf_counter(), 0.0
+            span = Span(0, os.getpid(), threading.get_ident(), *times)
+            self._noted.append(Call(item, span, 0, failed))
+
+    def begin(self, folder: str | Path) -> None:
+        self._noted: list[Call] = []
+        self._at_gate: dict[int, str] = {}
+        self._numbers = itertools.count()
+        self._open = self.meet <= 1
+
+    def waiting(self) -> list[tuple[int, str]]:
+        return [(os.getpid(), item) for item in list(self._at_gate.values())]
+
+    def release(self, item: str | None = None) -> None:
+        self._open |= item is None
+        for number, waits in list(self._at_gate.items()):
+            if waits == item:
+                self._at_gate.pop(number, None)
+
+    @property
+    def arrived(self) -> int:
+        """How many calls there have been."""
+        return len(self._noted) + len(self._at_gate)
+
+    def calls(self) -> list[Call]:
+        found = sorted(self._noted, key=lambda call: call.span.start)
+        return [
+            call._replace(span=call.span._replace(task=number))
+            for number, call in enumerate(found)
+        ]
+
+
+class Heart:
+    """Beats in the loop in which an answer runs.
+
+    Attributes:
+        ticks: when it did, by `perf_counter`.
+        left: how many tasks still ran when the answer had returned.
+    """
+
+    def __init__(self) -> None:
+        self.ticks: list[float] = []
+        self.left = 0
+
+    def beside(self, answer: Callable[..., Coroutine[Any, Any, Any]]) -> Answer:
+        """Return a plain function that runs the answer in a loop of its own."""
+
+        @wraps(answer)
+        def run(*arguments: Any) -> Any:
+            return asyncio.run(self._run(answer(*arguments)))
+
+        return run
+
+    async def _run(self, answered: Coroutine[Any, Any, Any]) -> Any:
+        ours = {asyncio.current_task(), asyncio.create_task(self._beat())}
+        await asyncio.sleep(BEAT)
+        result = await answered
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        self.left = len(asyncio.all_tasks() - ours)
+        return result
+
+    async def _beat(self) -> None:
+        while True:
+            self.ticks.append(perf_counter())
+            await asyncio.sleep(BEAT)
+
+
+class AwaitedLoop(Exercise):
+    """An exercise whose answer, of `async def`, runs one task over many items.
+
+    Attributes:
+        heart: that of the last attempt.
+        left_over: what to do with tasks that the answer leaves, in words.
+    """
+
+    left_over = "await it"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heart = Heart()
+
+    def judge(self, answer: Answer) -> Iterator[Line]:
+        if not is_async(answer):
+            words = "Write it with `async def`: it is called in a loop, and awaited"
+            yield Line(False, words)
+            return
+        with warnings.catch_warnings():
+            # Of coroutines that nobody awaits the verdict tells.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            yield from self.judge_awaited(answer)
+
+    def judge_awaited(self, answer: Answer) -> Iterator[Line]:
+        """Yield the lines of the verdict on a function of `async def`."""
+        raise NotImplementedError
+
+    def tried(
+        self,
+        answer: Answer,
+        *arguments: Any,
+        steer: Callable[[Any, list[Started]], Steering] | None = None,
+    ) -> Attempt:
+        """Return an attempt in a loop, beside a heart."""
+        self.heart = Heart()
+        tried = attempt(self.heart.beside(answer), *arguments, steer=steer)
+        if self.heart.left:
+            words = "A task still ran when your function had returned"
+            tried.left = f"{words}: {self.left_over}"
+        return tried
+
+
+def judged_awaited(tried: Attempt, expected: list[Any]) -> Iterator[Line]:
+    """Judge what came of an attempt: its failure, or its results."""
+    if tried.failure:
+        yield Line(False, tried.failure)
+        return
+    results = tried.results if isinstance(tried.results, list | tuple) else []
+    if dropped := [each for each in results if inspect.isawaitable(each)]:
+        for each in dropped:
+            getattr(each, "close", lambda: None)()
+        yield Line(False, "What you return has not been awaited: it holds no results")
+    else:
+        yield judged_results(tried.results, expected)
+
+
+def addresses(number: int) -> list[str]:
+    """Return addresses that nobody serves."""
+    return [f"http://{random.choice(WORDS)}.example/{n}" for n in range(number)]
+
+
+class TenAtATime(AwaitedLoop):
+    name, lesson = "ten_at_a_time", "08"
+    takes = ("fetch_all",)
+    hints = (
+        "asyncio.Semaphore(10) has ten places. Who gets one with `async with` gives it "
+        "back at the end of the block.",
+        "There must be one semaphore for all, made before the first fetch.",
+        "Write an inner `async def` that takes a url, waits for a place, and fetches. "
+        "Then gather it over all urls.",
+    )
+    moral = "all at once, but never more than ten."
+    PLACES, URLS = 10, 25
+
+    def judge_awaited(self, answer: Answer) -> Iterator[Line]:
+        urls = addresses(self.URLS)
+        fetch = AwaitedProbe(str.upper, self.PLACES)
+        tried = self.tried(answer, fetch, urls, steer=self._steer)
+        yield from judged_awaited(tried, [url.upper() for url in urls])
+        wrong = [*judged_calls(fetch.calls(), urls)]
+        yield from wrong
+        if fetch.calls():
+            yield from self._judged_places(together(fetch.calls()))
+        yield from judged_closing(tried)
+        if not tried.failure and not wrong:
+            fails = AwaitedProbe(str.upper, fails=urls[-1])
+            yield judged_error(self.tried(answer, fails, urls))
+
+    def _steer(self, fetch: AwaitedProbe, pools: list[Started]) -> Steering:
+        self._taken = False
+        yield from meeting(fetch, pools)
+        if len(here := fetch.waiting()) == self.PLACES:
+            fetch.release(here[-1][1])  # not the first: they may end in any order
+            yield from soon(lambda: fetch.arrived > self.PLACES)
+            self._taken = fetch.arrived > self.PLACES
+        fetch.release()
+
+    def _judged_places(self, most: int) -> Iterator[Line]:
+        if most > self.PLACES:
+            words = f"{most} were fetched at the same time: only ten are allowed"
+            yield Line(False, words)
+        elif most == 1:
+            words = "One after the other: each was awaited before the next began"
+            yield Line(False, words)
+        elif most < self.PLACES:
+            words = f"Never more than {most} were fetched at a time: ten are allowed"
+            yield Line(False, words)
+        elif not self._taken:
+            words = "The next ones began when all ten were done: a free place was lost"
+            yield Line(False, words)
+        else:
+            yield Line(True, "Ten were fetched at a time, never more")
+
+    def try_out(self, answer: Answer) -> Attempt:
+        url = f"{server.start()}?delay=0.1"
+        return self.tried(answer, AwaitedProbe(fetch_async), [url] * self.URLS)
+
+
+class UnfreezeTheLoop(AwaitedLoop):
+    name, lesson = "unfreeze_the_loop", "08"
+    takes = ("read_all",)
+    hints = (
+        "read blocks: whichever thread calls it stands still. It must not be the one "
+        "that the loop runs in.",
+        "asyncio.to_thread(read, file) has it called in another thread. Mind the "
+        "comma: read(file) would call it right here.",
+        "It gives a coroutine for each file. gather awaits them all.",
+    )
+    moral = "the threads wait, and the loop lives."
+
+    def judge_awaited(self, answer: Answer) -> Iterator[Line]:
+        files = [f"{word}.txt" for word in random.sample(WORDS, 6)]
+        read = Probe(str.upper, meet=2)
+        tried = self.tried(answer, read, files, steer=self._steer)
+        (calls,) = tried.calls
+        yield from judged_awaited(tried, [file.upper() for file in files])
+        wrong = [*judged_calls(calls, files)]
+        yield from wrong
+        if calls:
+            yield from self._judged_heart(tried, calls)
+        yield from judged_closing(tried)
+        if not tried.failure and not wrong:
+            fails = Probe(str.upper, fails=files[-1])
+            yield judged_error(self.tried(answer, fails, files))
+
+    def _steer(self, read: Probe, pools: list[Started]) -> Steering:
+        yield from meeting(read, pools)
+        before = len(self.heart.ticks)
+        yield from soon(lambda: len(self.heart.ticks) > before + 3)
+        self._alive = len(self.heart.ticks) > before + 3
+        read.release()
+
+    def _judged_heart(self, tried: Attempt, calls: list[Call]) -> Iterator[Line]:
+        if any(call.span.worker == tried.caller for call in calls):
+            words = "read was called in the loop's own thread: the heart stood still"
+            yield Line(False, words)
+        elif not self._alive:
+            words = "The heart stood still: the loop waited for threads without `await`"
+            yield Line(False, words)
+        else:
+            yield Line(True, "The heart went on beating while files were read")
+            if together(calls) > 1:
+                yield Line(True, "Several files were read at the same time")
+            else:
+                words = "One file after the other: begin them all, then await them"
+                yield Line(False, words)
+
+    def try_out(self, answer: Answer) -> Attempt:
+        return self.tried(answer, Probe(nap), [0.1] * 6)
+
+    def draw(self, *answer: Any) -> None:
+        """Draw what an answer did, and the beats of the heart beside it."""
+        super().draw(*answer)
+        if len(self.heart.ticks) > 1:
+            heartbeats({"your loop": self.heart.ticks}, BEAT)
+
+
+class CancelTheLate(AwaitedLoop):
+    name, lesson = "cancel_the_late", "08"
+    takes = ("in_time",)
+    hints = (
+        "Begin them all: asyncio.create_task(fetch(url)) for each url.",
+        "asyncio.wait(tasks, timeout=seconds) raises nothing. It returns two sets: the "
+        "tasks that are done, and those that are not.",
+        "Cancel the late ones. For the list, go through your tasks in their order: the "
+        "result if it is done, else None.",
+    )
+    moral = "what was done is kept, and nothing is left over."
+    left_over = "cancel it"
+    SECONDS = 0.5
+
+    def judge_awaited(self, answer: Answer) -> Iterator[Line]:
+        urls = addresses(8)
+        late = set(random.sample(urls, 3))
+        tried, fetch = self._held(answer, urls, late)
+        if isinstance(tried.error, TimeoutError):
+            words = "One limit for all of them: what was done is lost"
+            yield Line(False, words)
+        else:
+            yield from self._judged_results(tried, urls, late)
+        calls = fetch.calls()
+        yield from judged_calls(calls, urls)
+        yield from self._judged_late([call for call in calls if call.failed])
+        yield from judged_closing(tried)
+        if not tried.failure:
+            failing = next(url for url in urls if url not in late)
+            tried, _ = self._held(answer, urls, late, failing)
+            yield judged_error(tried)
+
+    def _held(
+        self, answer: Answer, urls: list[str], late: set[str], fails: str | None = None
+    ) -> tuple[Attempt, AwaitedProbe]:
+        """Return an attempt in which the late ones never end, and what it called."""
+        fetch = AwaitedProbe(str.upper, len(late), fails, held=late)
+
+        def never(fetch: AwaitedProbe, pools: list[Started]) -> Steering:
+            yield
+
+        return self.tried(answer, fetch, urls, self.SECONDS, steer=never), fetch
+
+    def _judged_results(
+        self, tried: Attempt, urls: list[str], late: set[str]
+    ) -> Iterator[Line]:
+        if tried.results == [url.upper() for url in urls if url not in late]:
+            words = "Only those that were done came back: put None for the late ones"
+            yield Line(False, words)
+            return
+        expected = [None if url in late else url.upper() for url in urls]
+        yield from judged_awaited(tried, expected)
+
+    def _judged_late(self, late: list[Call]) -> Iterator[Line]:
+        """Judge the fetches that never ended: whether all of them began in time."""
+        if together(late) == 3:
+            yield Line(True, "All had the same time, and the late ones were cancelled")
+        elif late:
+            words = "One after the other: each waited until the one before it was late"
+            yield Line(False, words)
+
+    def try_out(self, answer: Answer) -> Attempt:
+        address = server.start()
+        urls = [f"{address}?delay={delay}" for delay in (0.1, 0.9, 0.2, 1.5, 0.3)]
+        return self.tried(answer, AwaitedProbe(fetch_async), urls, self.SECONDS)
+
+
+ten_at_a_time = TenAtATime()
+unfreeze_the_loop = UnfreezeTheLoop()
+cancel_the_late = CancelTheLate()

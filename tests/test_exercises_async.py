@@ -1,0 +1,352 @@
+"""The exercises of lesson 08 name what is wrong with each wrong answer."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from lessons import answer as lesson_answer
+
+from helpers.exercises import attempt as attempts
+from helpers.exercises import cancel_the_late, ten_at_a_time, unfreeze_the_loop
+from helpers.exercises.exercise import Exercise
+
+Fetch = Callable[[str], Awaitable[str]]
+Read = Callable[[str], str]
+Answer = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "SOON", 0.5)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_said_behind_the_verdict(
+    recwarn: pytest.WarningsRecorder,
+) -> Iterator[None]:
+    yield
+    assert not [each for each in recwarn if each.category is RuntimeWarning]
+
+
+def names(exercise: Exercise, answer: Answer, *fragments: str) -> None:
+    """Check that the verdict's faults are these, and no others."""
+    faults = [line.sentence for line in exercise.judge(answer) if not line.right]
+    assert len(faults) == len(fragments), faults
+    for fault, fragment in zip(faults, fragments):
+        assert fragment in fault, faults
+
+
+def defined(exercise: str, name: str, kind: str) -> Answer:
+    found: dict[str, Any] = {"asyncio": asyncio}
+    exec(lesson_answer(exercise, kind), found)
+    return found[name]
+
+
+ANSWERS = [
+    (ten_at_a_time, "fetch_all"),
+    (unfreeze_the_loop, "read_all"),
+    (cancel_the_late, "in_time"),
+]
+
+
+@pytest.mark.parametrize(("exercise", "name"), ANSWERS)
+def test_the_solution_is_right_five_times(exercise: Exercise, name: str) -> None:
+    for _ in range(5):
+        names(exercise, defined(exercise.name, name, "solution"))
+
+
+@pytest.mark.parametrize(("exercise", "name"), ANSWERS)
+def test_a_plain_function(exercise: Exercise, name: str) -> None:
+    def plain(*arguments: Any) -> list:
+        return list(arguments)
+
+    names(exercise, plain, "Write it with `async def`")
+
+
+# Ten at a time.
+
+
+async def gather_some(fetch: Fetch, urls: list[str], places: int) -> list[str]:
+    permits = asyncio.Semaphore(places)
+
+    async def one(url: str) -> str:
+        async with permits:
+            return await fetch(url)
+
+    return await asyncio.gather(*map(one, urls))
+
+
+async def workers_of_mine(fetch: Fetch, urls: list[str]) -> list[str]:
+    """Right as well: ten coroutines that take what is left."""
+    found, left = {}, iter(urls)
+
+    async def worker() -> None:
+        for url in left:
+            found[url] = await fetch(url)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(10):
+            group.create_task(worker())
+    return [found[url] for url in urls]
+
+
+async def in_a_row(fetch: Fetch, urls: list[str]) -> list[str]:
+    return [await fetch(url) for url in urls]
+
+
+async def no_limit(fetch: Fetch, urls: list[str]) -> list[str]:
+    return await asyncio.gather(*map(fetch, urls))
+
+
+async def five(fetch: Fetch, urls: list[str]) -> list[str]:
+    return await gather_some(fetch, urls, 5)
+
+
+async def a_limit_for_each(fetch: Fetch, urls: list[str]) -> list[str]:
+    async def one(url: str) -> str:
+        async with asyncio.Semaphore(10):
+            return await fetch(url)
+
+    return await asyncio.gather(*map(one, urls))
+
+
+async def waves(fetch: Fetch, urls: list[str]) -> list[str]:
+    found: list[str] = []
+    for first in range(0, len(urls), 10):
+        found += await asyncio.gather(*map(fetch, urls[first : first + 10]))
+    return found
+
+
+async def as_they_end(fetch: Fetch, urls: list[str]) -> list[str]:
+    permits = asyncio.Semaphore(10)
+
+    async def one(url: str) -> str:
+        async with permits:
+            return await fetch(url)
+
+    return [await each for each in asyncio.as_completed(map(one, urls))]
+
+
+async def never_awaited(fetch: Fetch, urls: list[str]) -> list:
+    return [fetch(url) for url in urls]
+
+
+async def hides_errors(fetch: Fetch, urls: list[str]) -> list:
+    permits = asyncio.Semaphore(10)
+
+    async def one(url: str) -> str | None:
+        async with permits:
+            with suppress(ValueError):
+                return await fetch(url)
+        return None
+
+    return await asyncio.gather(*map(one, urls))
+
+
+async def made_up(fetch: Fetch, urls: list[str]) -> list[str]:
+    return [url.upper() for url in urls]
+
+
+async def leaves_tasks(fetch: Fetch, urls: list[str]) -> list[str]:
+    leaves_tasks.kept = asyncio.create_task(asyncio.sleep(60))  # type: ignore[attr-defined]
+    return await gather_some(fetch, urls, 10)
+
+
+async def returns_nothing(fetch: Fetch, urls: list[str]) -> None:
+    await gather_some(fetch, urls, 10)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fragments"),
+    [
+        (workers_of_mine, []),
+        (in_a_row, ["One after the other"]),
+        (no_limit, ["25 were fetched at the same time"]),
+        (five, ["Never more than 5"]),
+        (a_limit_for_each, ["25 were fetched at the same time"]),
+        (waves, ["a free place was lost"]),
+        (as_they_end, ["wrong order"]),
+        (never_awaited, ["has not been awaited", "never run"]),
+        (hides_errors, ["hid it"]),
+        (made_up, ["never run"]),
+        (leaves_tasks, ["still ran when your function had returned: await"]),
+        (returns_nothing, ["returned nothing"]),
+    ],
+)
+def test_ten_at_a_time(answer: Answer, fragments: list[str]) -> None:
+    names(ten_at_a_time, answer, *fragments)
+
+
+# Unfreeze the loop.
+
+
+async def calls_it(read: Read, files: list[str]) -> list[str]:
+    return [read(file) for file in files]
+
+
+async def gathers_blocking(read: Read, files: list[str]) -> list[str]:
+    async def one(file: str) -> str:
+        return read(file)
+
+    return await asyncio.gather(*map(one, files))
+
+
+async def one_by_one(read: Read, files: list[str]) -> list[str]:
+    return [await asyncio.to_thread(read, file) for file in files]
+
+
+async def calls_it_at_once(read: Read, files: list[str]) -> list[str]:
+    return await asyncio.gather(
+        *(asyncio.to_thread(read(file)) for file in files)  # type: ignore[arg-type]
+    )
+
+
+async def waits_for_a_pool(read: Read, files: list[str]) -> list[str]:
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(read, files))
+
+
+async def a_pool_of_mine(read: Read, files: list[str]) -> list[str]:
+    """Right as well."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(4) as pool:
+        calls = [loop.run_in_executor(pool, read, file) for file in files]
+        return await asyncio.gather(*calls)
+
+
+async def not_yet(read: Read, files: list[str]) -> list:
+    return [asyncio.to_thread(read, file) for file in files]
+
+
+async def backwards(read: Read, files: list[str]) -> list[str]:
+    calls = [asyncio.to_thread(read, file) for file in files[::-1]]
+    return await asyncio.gather(*calls)
+
+
+async def keeps_errors(read: Read, files: list[str]) -> list:
+    calls = [asyncio.to_thread(read, file) for file in files]
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fragments"),
+    [
+        (a_pool_of_mine, []),
+        (calls_it, ["in the loop's own thread"]),
+        (gathers_blocking, ["in the loop's own thread"]),
+        (one_by_one, ["One file after the other"]),
+        (calls_it_at_once, ["raised TypeError", "in the loop's own thread"]),
+        (waits_for_a_pool, ["the loop waited for threads without `await`"]),
+        (not_yet, ["has not been awaited", "never run"]),
+        (backwards, ["wrong order"]),
+        (keeps_errors, ["hid it"]),
+    ],
+)
+def test_unfreeze_the_loop(answer: Answer, fragments: list[str]) -> None:
+    names(unfreeze_the_loop, answer, *fragments)
+
+
+# Cancel the late.
+
+
+async def limits_each(fetch: Fetch, urls: list[str], seconds: float) -> list:
+    """Right as well."""
+
+    async def one(url: str) -> str | None:
+        try:
+            async with asyncio.timeout(seconds):
+                return await fetch(url)
+        except TimeoutError:
+            return None
+
+    return await asyncio.gather(*map(one, urls))
+
+
+async def no_cancel(fetch: Fetch, urls: list[str], seconds: float) -> list:
+    tasks = [asyncio.ensure_future(fetch(url)) for url in urls]
+    done, _ = await asyncio.wait(tasks, timeout=seconds)
+    return [task.result() if task in done else None for task in tasks]
+
+
+async def one_limit(fetch: Fetch, urls: list[str], seconds: float) -> list:
+    async with asyncio.timeout(seconds):
+        return await asyncio.gather(*map(fetch, urls))
+
+
+async def all_or_nothing(fetch: Fetch, urls: list[str], seconds: float) -> list:
+    try:
+        return await one_limit(fetch, urls, seconds)
+    except TimeoutError:
+        return [None for _ in urls]
+
+
+async def only_the_done(fetch: Fetch, urls: list[str], seconds: float) -> list:
+    found = await limits_each(fetch, urls, seconds)
+    return [each for each in found if each is not None]
+
+
+async def limits_in_a_row(fetch: Fetch, urls: list[str], seconds: float) -> list:
+    found: list[str | None] = []
+    for url in urls:
+        try:
+            found.append(await asyncio.wait_for(fetch(url), seconds))
+        except TimeoutError:
+            found.append(None)
+    return found
+
+
+async def never_gives_up(fetch: Fetch, urls: list[str], seconds: float) -> list:
+    return await asyncio.gather(*map(fetch, urls))
+
+
+async def hides_all(fetch: Fetch, urls: list[str], seconds: float) -> list:
+    async def one(url: str) -> str | None:
+        with suppress(Exception):
+            return await asyncio.wait_for(fetch(url), seconds)
+        return None
+
+    return await asyncio.gather(*map(one, urls))
+
+
+@pytest.mark.parametrize(
+    ("answer", "fragments"),
+    [
+        (limits_each, []),
+        (no_cancel, ["still ran when your function had returned: cancel"]),
+        (one_limit, ["what was done is lost"]),
+        (all_or_nothing, ["not those of the loop"]),
+        (only_the_done, ["put None for the late ones"]),
+        (limits_in_a_row, ["One after the other"]),
+        (never_gives_up, ["had not returned after"]),
+        (hides_all, ["hid it"]),
+    ],
+)
+def test_cancel_the_late(
+    answer: Answer, fragments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if answer is never_gives_up:
+        monkeypatch.setattr(attempts, "LIMIT", 2.0)
+    names(cancel_the_late, answer, *fragments)
+
+
+def test_a_loop_that_is_blocked_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def sleeps(fetch: Fetch, urls: list[str]) -> list[str]:
+        time.sleep(5)
+        return []
+
+    monkeypatch.setattr(attempts, "LIMIT", 0.5)
+    began = time.perf_counter()
+    names(ten_at_a_time, sleeps, "had not returned", "never run")
+    assert time.perf_counter() - began < 4
+
+
+@pytest.mark.parametrize(("exercise", "name"), ANSWERS)
+def test_a_check_works_where_a_loop_is_running(exercise: Exercise, name: str) -> None:
+    async def main() -> None:
+        names(exercise, defined(exercise.name, name, "solution"))
+
+    asyncio.run(main())
