@@ -81,6 +81,41 @@ def test_the_switch_interval_is_set_there_and_not_here(listener: Listener) -> No
     assert 0.025 < run.switch_interval < 0.1
 
 
+def test_memory_is_that_of_a_process_that_has_done_nothing_else(
+    listener: Listener,
+) -> None:
+    """In one process, what the first way lets go of would be the second's for free."""
+    for names in (("threads", "asyncio"), ("asyncio", "threads")):
+        ways = tuple((name, 200) for name in names)
+        listener.elsewhere.ask(Job("sleep", 200, 0.2, ways, rounds=2, memory=True))
+        runs, end = listener.until_end()
+        assert end is None and len({run.spans[0].pid for run in runs}) == 4
+        taken: dict[str, list[int]] = {"threads": [], "asyncio": []}
+        for run in runs:
+            taken[run.strategy].append(run.memory or 0)
+        assert min(taken["threads"]) > 2 * max(taken["asyncio"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has another limit")
+def test_the_limit_of_open_files_is_raised_there_too(listener: Listener) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server.start()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        listener.elsewhere.ask(Job("sleep", 1, 0.01, (("threads", 1),), rounds=1))
+        assert listener.until_end()[1] is None, "it has begun, with few files"
+        ways = (("threads", 400), ("asyncio", 400))
+        job = Job("fetch", 400, 1.0, ways, 1, address=server.start())
+        listener.elsewhere.ask(job)
+        runs, end = listener.until_end()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert end is None and all(run.wall < 20 for run in runs)
+    assert [len(run.lanes) for run in runs] == [400, 400], "all at once"
+
+
 def test_a_new_job_takes_the_place_of_the_old_one(listener: Listener) -> None:
     old = listener.elsewhere.ask(Job("sleep", 2, 0.1, (("serial", 1),), rounds=1000))
     assert listener.next()[0] == old

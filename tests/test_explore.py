@@ -28,13 +28,14 @@ from helpers.jobs import WORKLOADS
 from helpers.measure import race, run, sweep
 from helpers.runs import Run, save
 from helpers.trace import Span, watched_countdown
-from helpers.workloads import countdown, nap
+from helpers.workloads import countdown, nap, nap_async
 
 EXPLORERS: dict[str, Callable[..., Explorer]] = {
     "gil": explore.gil,
     "pools": explore.pools,
     "joblib": explore.joblib,
     "speedup": explore.speedup,
+    "waiting": explore.waiting,
 }
 
 
@@ -80,6 +81,7 @@ def test_it_draws_the_runs_of_the_plain_call_before_anything_is_measured(
         "pools": [race(nap, naps, {"serial": 1, "threads": 2}, 1, 0)],
         "joblib": [race(countdown, naps, {"serial": 1, "joblib": 2}, 1, 0)],
         "speedup": [{"threads": sweep(nap, naps, "threads", [0, 1, 2])}],
+        "waiting": [[run(nap_async, naps, "asyncio", 4, memory=True)]],
     }
     for name, runs in first.items():
         explorer = explored(name, *runs)
@@ -130,6 +132,96 @@ def test_the_serial_slider_draws_without_measuring(explored: Callable) -> None:
     explorer.controls["serial"].value = 0.4
     assert not explorer.measuring and pictures(explorer) != before
     assert "With a serial part of 40 %" in explorer.picture.value
+
+
+# How an explorer of waits asks for little, so that it answers soon.
+SHORT = {"waits": 10, "delay": 0.05, "way": "asyncio"}
+
+
+def turn(explorer: Explorer, **settings: Any) -> Explorer:
+    """Move controls; return the explorer when all is measured."""
+    for name, value in settings.items():
+        explorer.controls[name].value = value
+    return settled(explorer)
+
+
+def test_waits_are_measured_as_the_controls_say(explored: Callable) -> None:
+    explorer = turn(explored("waiting"), **SHORT, limit=10)
+    assert len(pictures(explorer)) == 2
+    assert "10 waits, asyncio: " in explorer.picture.value
+    assert "kB of memory for each" in explorer.picture.value
+    assert "asyncio, all at once: 10 tasks" in explorer.picture.value
+    turn(explorer, limit=1, way="threads and asyncio")
+    assert "10 waits, threads, 1 at a time: " in explorer.picture.value
+    assert "asyncio, 1 at a time: 10 tasks" in explorer.picture.value
+    (first,) = {run.workers for run in explorer.shown.runs}
+    assert first == 1 and {len(run.lanes) for run in explorer.shown.runs} == {1}
+
+
+def test_waits_that_would_take_too_long_are_a_line(explored: Callable) -> None:
+    explorer = turn(explored("waiting"), **SHORT)
+    kept = pictures(explorer)
+    explorer.controls["limit"].value = 1
+    settled(explorer)
+    explorer.controls["waits"].value = 1000
+    explorer.run()
+    assert not explorer.measuring and kept
+    assert (
+        "1,000 waits of 0.05 s, 1 at a time, take about 50 s: "
+        in (lines_of(explorer)[0])
+    )
+    assert "turn “at a time” up" in lines_of(explorer)[0]
+    explorer.controls["limit"].value = 100
+    assert "Measured" in settled(explorer).status.value
+
+
+def test_a_thousand_waits_are_drawn_saved_and_loaded(
+    explored: Callable, tmp_path: Path
+) -> None:
+    explorer = turn(explored("waiting"), way="threads", waits=1000)
+    assert "1,000 threads: 1,000 tasks" in explorer.picture.value
+    turn(explorer, way="asyncio")
+    assert "asyncio, all at once: 1,000 tasks" in explorer.picture.value
+    kept = pictures(explorer)
+    explorer.save()
+    turn(explorer, **SHORT)
+    explorer.load(tmp_path / "saved_runs" / "waiting_1.json")
+    assert pictures(explorer) == kept
+    for name in ("gil", "pools", "joblib"):
+        other = explored(name)
+        other.load(tmp_path / "saved_runs" / "waiting_1.json")
+        assert pictures(other), name
+
+
+def test_fewer_connections_than_asked_for_are_said(
+    explored: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fewer = "helpers.explore.explorers.connections"
+    monkeypatch.setattr(fewer, lambda wanted: min(wanted, 5))
+    explorer = turn(explored("waiting"), **SHORT)
+    assert "10 waits, asyncio, 5 at a time: " in explorer.picture.value
+    assert "have about 5 connections at a time, " in explorer.picture.value
+    assert "of the 10 asked for" in explorer.picture.value
+    turn(explorer, waits=1)
+    assert "connections" not in explorer.picture.value
+
+
+def test_waits_are_stopped_within_a_second(explored: Callable) -> None:
+    server.start()  # it stays
+    before = {process.pid for process in descendants()}
+    explorer = turn(explored("waiting"), **SHORT)
+    for way in ("threads", "asyncio"):
+        explorer.controls["way"].value = way
+        explorer.controls["delay"].value = 1.0
+        explorer.controls["waits"].value = 1000
+        assert until(lambda: len(descendants()) >= len(before) + 2, seconds=60)
+        time.sleep(2.5)  # it is in the midst of a thousand
+        family = [process for process in descendants() if process.pid not in before]
+        began = time.monotonic()
+        explorer.stop()
+        assert time.monotonic() - began < 1
+        assert family and not list(filter(alive, family))
+        turn(explorer, waits=10, delay=0.05)
 
 
 def test_the_last_of_several_moves_counts(explored: Callable) -> None:
@@ -197,6 +289,8 @@ def naps_of(name: str) -> list:
     runs = race(nap, [0.001] * 4, {"serial": 1, "threads": 2}, 1, 0)
     if name == "gil":
         return list(runs.values())
+    if name == "waiting":
+        return [runs.values()]
     if name == "speedup":
         return [{"threads": {0: runs["serial"], 2: runs["threads"]}}]
     return [runs]
@@ -357,12 +451,14 @@ def test_a_file_that_holds_nothing_to_draw_gets_a_line(
     kept = pictures(explorer)
     ran = race(nap, [0.001] * 2, {"serial": 1}, 1, 0)["serial"]
     crowd = replace(
-        ran, spans=tuple(replaced(ran, thread=number) for number in range(300))
+        ran, spans=tuple(replaced(ran, thread=number) for number in range(1001))
     )
+    flood = replace(ran, spans=ran.spans[:1] * 1001)
     content = {
         "empty": [],
         "nothing": [replace(ran, spans=())],
         "crowd": [crowd],
+        "flood": [flood],
         "big": [ran],
     }
     for name, runs in content.items():
@@ -372,7 +468,8 @@ def test_a_file_that_holds_nothing_to_draw_gets_a_line(
     assert lines_of(explorer) == [
         "empty: it holds no runs",
         "nothing: nothing ran: there is nothing to draw",
-        "crowd: more than 200 workers are too many to draw",
+        "crowd: more than 1,000 at a time are too many to draw",
+        "flood: more than 1,000 at a time are too many to draw",
         "big: more than 10 MB are too many to draw",
     ]
     assert pictures(explorer) == kept

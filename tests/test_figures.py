@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import combinations
+from itertools import accumulate, combinations, pairwise
 
 import numpy
 import pytest
@@ -55,6 +57,13 @@ def a_run(
     )
 
 
+def at_once(waits: int, limit: int = 1000, length: float = 0.5) -> Run:
+    """Return a run of waits that share a thread, up to so many at a time."""
+    run = a_run("asyncio", min(limit, waits), waits, length)
+    spans = tuple(span._replace(thread=1, stretches=()) for span in run.spans)
+    return replace(run, workers=limit, spans=spans, memory=3000 * waits)
+
+
 RUNS = {
     "usual": a_run(),
     "one worker": a_run(workers=1),
@@ -65,6 +74,8 @@ RUNS = {
     "many tasks": a_run(tasks=5000, length=0.001),
     "many workers": a_run("processes spawn", 64, 128),
     "your own map": a_run("pool map"),
+    "waits": at_once(300),
+    "waits, few at a time": at_once(300, 10),
 }
 NO_STRETCHES = replace(
     RUNS["usual"], spans=tuple(s._replace(stretches=()) for s in RUNS["usual"].spans)
@@ -106,7 +117,16 @@ def calls(run: Run) -> dict[str, tuple]:
         "batches": (race(run),),
         "speedup": ({"threads": swept(run)}, 1.8, FITTED, None, 0.3),
         "cores": (Cores(run.workers, run.workers), 0.9 * run.workers),
+        "waits": ([race(run)["serial"], RUNS["usual"], run],),
+        "heartbeats": (ticks_of(run),),
     }
+
+
+def ticks_of(run: Run) -> dict[str, list[float]]:
+    """Return heartbeats: one that ticks for as long as the run, one with it as gap."""
+    wall = run.wall
+    steady = [10 + wall * tick / 50 for tick in range(51)]
+    return {"awaits": steady, "blocks": [10.0, 10 + 0.01 * wall, 10 + wall]}
 
 
 def test_every_figure_is_called_here() -> None:
@@ -243,10 +263,25 @@ def test_the_title_of_a_speedup_names_the_fewest_workers_that_do() -> None:
 
 
 def test_the_roles_look_different() -> None:
-    names = ["serial", "threads", "processes", "joblib", "interpreters"]
+    names = ["serial", "threads", "processes", "joblib", "interpreters", "asyncio"]
     assert len({look_of(name).colour for name in names}) == len(names)
+    looks = [*map(look_of, names), look.OTHER]
+    assert len({each.marker for each in looks} - {"D"}) == len(looks) - 2
+    assert len({str(each.line) for each in looks} - {"-"}) == len(looks) - 2
     assert look_of("processes spawn") == look_of("processes")
     assert look_of("some map of yours") not in look.LOOKS.values()
+
+
+@pytest.mark.parametrize("name", [*look.LOOKS, "another"])
+def test_a_role_is_seen_on_white_and_on_black(name: str) -> None:
+    """By the contrast of WCAG 2; the dark grey of the loop is for white paper."""
+    channels = [
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4
+        for each in to_rgb(look_of(name).colour)
+    ]
+    light = sum(map(float.__mul__, (0.2126, 0.7152, 0.0722), channels))
+    assert 1.05 / (light + 0.05) >= 3
+    assert (light + 0.05) / 0.05 >= 3 or name == "serial"
 
 
 def test_pyplot_stays_out() -> None:
@@ -282,6 +317,113 @@ def test_batches_are_read_off_the_spans() -> None:
     )
     assert "12 tasks in about 3 batches" in sentence
     assert len(figure.axes) == 2
+
+
+def test_asyncio_has_a_row_for_each_wait() -> None:
+    for waits, limit, words in (
+        (8, 8, "asyncio, all at once: 8 tasks"),
+        (8, 1000, "asyncio, all at once: 8 tasks"),
+        (2000, 1000, "asyncio, 1,000 at a time: 2,000 tasks"),
+    ):
+        figure, sentence = figures.timeline.draw(at_once(waits, limit))
+        (axes,) = figure.axes
+        assert sentence.startswith(words) and axes.get_title("left") + "." == sentence
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        assert names[0] == "wait 1"
+        assert names[-1] == f"wait {min(waits, limit):,}"
+        assert f"wait {min(waits, limit) // 2:,}" in names
+    figure, _ = figures.timeline.draw(RUNS["many workers"])
+    assert figure.axes[0].get_yticklabels()[-1].get_text() == "worker 64"
+
+
+@pytest.mark.parametrize("name", ["timeline", "outcomes"])
+def test_a_thousand_rows_are_a_picture_that_is_soon_there(name: str) -> None:
+    runs = [a_run("serial", 1, 10), a_run("threads", 1000, 1000), at_once(1000)]
+    began = time.thread_time()
+    figure, sentence = getattr(figures, name).draw(*runs)
+    picture = figures.png(figure, sentence)
+    assert time.thread_time() - began < 2, "less than a second where nobody disturbs"
+    assert len(picture) < 300_000
+    assert figure.get_figheight() <= look.TALLEST
+    loop, *others = [axes.get_window_extent().height for axes in figure.axes]
+    assert loop > 0.04 * sum(others), "one row beside thousands can be seen"
+    assert all(axes.get_title("left")[-1] != "…" for axes in figure.axes)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 9, 10, 99, 143, 527, 1000, 4096])
+@pytest.mark.parametrize("least", [0.4, 1, 1.5, 4, 22, 50, 333])
+def test_rows_are_named_by_round_numbers(rows: int, least: float) -> None:
+    numbers = look.every_few(rows, least)
+    assert numbers[0] == 1 and numbers[-1] <= rows < numbers[-1] + 10 * least + 1
+    assert all(later - number >= least for number, later in pairwise(numbers))
+    assert len({later - number for number, later in pairwise(numbers[1:])}) <= 1
+    assert least <= 5 or all(number % 10 == 0 for number in numbers[1:])
+
+
+def beats(gaps: Mapping[int, float], ticks: int = 60) -> list[float]:
+    """Return when a heartbeat of 10 ms ticked that was held up at some ticks."""
+    lengths = [gaps.get(tick, 0.01) for tick in range(1, ticks)]
+    return list(accumulate(lengths, initial=4.0))
+
+
+def test_heartbeats_say_which_rows_stood_still() -> None:
+    ticks = {
+        "await asyncio.sleep": beats({}),
+        "time.sleep": beats({7: 0.31, 30: 0.2}),
+        "to_thread": beats({3: 0.049}),
+    }
+    figure, sentence = figures.heartbeats.draw(ticks)
+    (axes,) = figure.axes
+    assert axes.get_title("left") == "The heartbeat stopped beside time.sleep"
+    (words,) = [text.get_text() for text in axes.texts]
+    assert words == "0.31 s without a tick"
+    (gap,) = [each for each in axes.collections if each.get_hatch()]
+    ends = gap.get_paths()[0].get_extents()
+    assert (ends.x0, ends.x1) == pytest.approx((0.06, 0.37))
+    assert sentence == (
+        "await asyncio.sleep: 60 ticks, at most 10.0 ms apart. "
+        "time.sleep: 60 ticks, at most 0.31 s apart. "
+        "to_thread: 60 ticks, at most 49.0 ms apart."
+    )
+    figure, _ = figures.heartbeats.draw(ticks, every=0.1)
+    assert figure.axes[0].get_title("left") == "Every row kept ticking"
+    many = {f"{row} calls of something that blocks": beats({9: 1}) for row in range(9)}
+    figure, _ = figures.heartbeats.draw({**many, "other": beats({})})
+    title = "The heartbeat stopped in 9 of 10 rows, for up to 1.00 s"
+    assert figure.axes[0].get_title("left") == title
+
+
+def test_waits_say_what_each_run_costs() -> None:
+    loop = replace(a_run("serial", 1, 10), memory=200_000)
+    threads = replace(a_run("threads", 1000, 1000), memory=42_300_000)
+    few = replace(a_run("threads", 100, 1000), memory=None)
+    figure, sentence = figures.waits.draw([loop, threads, at_once(1000), few])
+    assert sentence == (
+        "10 waits, in a loop: 5.00 s, 1 thread, 20 kB of memory for each. "
+        "1,000 waits, threads: 0.50 s, 1,000 threads, 42 kB of memory for each. "
+        "1,000 waits, asyncio: 0.50 s, 1 thread, 3.0 kB of memory for each. "
+        "1,000 waits, threads, 100 at a time: 5.00 s, 100 threads, "
+        "memory not measured."
+    )
+    title = "A wait takes 42 kB in threads, 3.0 kB in asyncio"
+    assert figure.axes[0].get_title("left") == title
+    said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert said == [
+        ["5.00 s", "0.50 s", "0.50 s", "5.00 s"],
+        ["1", "1,000", "1", "100"],
+        ["20 kB", "42 kB", "3.0 kB", "not measured"],
+    ]
+    figure, _ = figures.waits.draw([loop, few])
+    title = "1,000 waits, threads, 100 at a time: 5.00 s in 100 threads"
+    assert figure.axes[0].get_title("left") == title
+
+
+def test_waits_tells_runs_of_the_same_way_apart() -> None:
+    theirs = replace(at_once(100), made={"source": "theirs.json"})
+    _, sentence = figures.waits.draw([at_once(100), theirs, at_once(100)])
+    assert "100 waits, asyncio: " in sentence
+    assert "100 waits, asyncio, theirs.json: " in sentence
+    assert "100 waits, asyncio, again: " in sentence
 
 
 VERSIONS = ["the first version"] * 3 + ["a better version"]
@@ -359,6 +501,23 @@ def machines(workers: int) -> dict[str, tuple[Figure, str]]:
         "break_even": figures.break_even.draw(races, guessed(0.1, "ms")),
         "speedup": figures.speedup.draw({"threads": many}, ceiling, None, near),
         "grid": figures.grid.draw({"len": {"pickle": "yes"}}, "yes", "What travels"),
+        **waiting(workers),
+    }
+
+
+def waiting(workers: int) -> dict[str, tuple[Figure, str]]:
+    """Return the figures of waits as a machine of that many cores gives them."""
+    slow = 3 * workers
+    ways = [at_once(waits, limit) for waits in (1, 1000) for limit in (10, 1000)]
+    costs = [a_run("serial", 1, 10, slow), a_run("threads", 1000, 1000, slow), *ways]
+    ends = {f"row {at}": beats({at: 0.1 * workers}) for at in (1, 2, 30, 58, 59)}
+    return {
+        "waits": figures.waits.draw(costs),
+        "one row of waits": figures.waits.draw([a_run("threads", 1, 1)]),
+        "thousands": figures.timeline.draw(*costs[:3], at_once(10_000)),
+        "few in many": figures.timeline.draw(at_once(37 * workers), ways[0]),
+        "heartbeats": figures.heartbeats.draw({"f" * 40: beats({}), **ends}),
+        "one heart": figures.heartbeats.draw({"x": [1.0, 1.0 + workers]}),
     }
 
 
@@ -436,6 +595,8 @@ MISSING: dict[str, list[tuple]] = {
     "break_even": [([],), ([UNCOMPARED],), ([race(RUNS["usual"]), UNCOMPARED],)],
     "speedup": [({},), ({"threads": {0: RUNS["usual"]}},), ({"threads": {}},)],
     "grid": [({}, "yes", "What travels"), ({"len": {}}, "yes", "What travels")],
+    "waits": [([],), ([NOTHING],)],
+    "heartbeats": [({},), ({"time.sleep": []},), ({"a": [1.0, 2.0], "b": [1.0]},)],
 }
 
 

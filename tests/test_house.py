@@ -59,22 +59,22 @@ NAMES = {
     "claims": "claim coarse_clock fewer_cores_than gil_off",
     "exercises": "as_they_come joblib_loop keep_the_count mend_the_pool read_the_law "
     "send_a_setting shrink_the_serial_part sort_six too_many_trips wait_together",
-    "explore": "gil joblib pools speedup",
-    "figures": "break_even cores gains grid outcomes race_bars speedup startups "
-    "stripes timeline",
+    "explore": "gil joblib pools speedup waiting",
+    "figures": "break_even cores gains grid heartbeats outcomes race_bars speedup "
+    "startups stripes timeline waits",
     "laws": "amdahl fit_amdahl fit_overhead gustafson karp_flatt serial_or_overhead "
     "speedups",
-    "machine": "ceiling cores describe gil_enabled start_methods",
+    "machine": "ceiling connections cores describe gil_enabled start_methods",
     "measure": "by_workers calibrate load race run save sweep",
     "predict": "choice number",
-    "runs": "Run by_workers load save",
+    "runs": "Run by_workers load longest_gap save",
     "said": "say",
     "server": "start stop",
     "trace": "watched_countdown",
     "travel": "worker_traceback",
     "workers": "begin_quietly",
-    "workloads": "count_tokens countdown fetch fetch_together fibonacci library_files "
-    "nap sha256_rounds",
+    "workloads": "count_tokens countdown fetch fetch_async fetch_together fibonacci "
+    "library_files nap nap_async sha256_rounds",
 }
 LISTED = [f"{room}.{name}" for room, names in NAMES.items() for name in names.split()]
 

@@ -19,6 +19,7 @@ from helpers.runs import (
     best_of,
     by_workers,
     load,
+    longest_gap,
     overlap,
     recorded,
     save,
@@ -65,6 +66,31 @@ def test_by_worker_sorts_by_the_first_start() -> None:
         Span(2, 7, 1, 4.0, 5.0, 1),
     )
     assert a_run(last, late, early).by_worker == {(7, 2): [early], (7, 1): [late, last]}
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9)), max_size=30))
+def test_lanes_are_the_first_rows_that_are_free(pairs: list[tuple[int, int]]) -> None:
+    spans = [Span(n, 1, 1, at, at + for_, 0.0) for n, (at, for_) in enumerate(pairs)]
+    rows: list[list[Span]] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        free = [row for row in rows if row[-1].end <= span.start]
+        if not free:
+            rows.append([])
+        (free or rows[-1:])[0].append(span)
+    assert a_run(*spans).lanes == rows
+
+
+def test_a_worker_that_does_one_thing_at_a_time_is_one_lane() -> None:
+    spans = [Span(n, 1, n % 2, n / 2, n / 2 + 1, 0.0) for n in range(6)]
+    assert a_run(*spans).lanes == [spans[::2], spans[1::2]]
+
+
+def test_the_longest_gap_between_ticks() -> None:
+    assert longest_gap([1.0, 1.5, 3.5, 3.75]) == 2
+    assert longest_gap((7.0, 7.0)) == 0
+    for few in ([], [1.0]):
+        with pytest.raises(ValueError, match=f"two ticks; there are {len(few)}"):
+            longest_gap(few)
 
 
 def test_a_turn_goes_on_where_only_the_system_broke_it() -> None:
