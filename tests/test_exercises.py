@@ -48,6 +48,7 @@ EXERCISES: dict[str, Exercise] = {
 FRESH = [m for m in ("forkserver", "spawn") if m in START_METHODS]
 SOLUTION_OPTIONS = {"too_many_trips": {"why": "b"}}
 PRELUDE = """
+import asyncio
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from functools import partial
@@ -162,6 +163,9 @@ STUBS = {
     "too_many_trips": [MANY_TRIPS, "Why is it slower?"],
     "read_the_law": ["all is serial, 1", "grows with the workers"],
     "shrink_the_serial_part": [f"The loads ran one after the other, {IN_THE_NOTEBOOK}"],
+    "ten_at_a_time": ["25 were fetched at the same time"],
+    "unfreeze_the_loop": ["read was called in the loop's own thread"],
+    "cancel_the_late": ["One limit for all of them"],
 }
 
 

@@ -58,7 +58,8 @@ MOST_LINES, MOST_LINES_OF_A_CLASS, MEDIAN_LINES = 50, 150, 6
 NAMES = {
     "claims": "claim coarse_clock fewer_cores_than gil_off",
     "exercises": "as_they_come joblib_loop keep_the_count mend_the_pool read_the_law "
-    "send_a_setting shrink_the_serial_part sort_six too_many_trips wait_together",
+    "cancel_the_late send_a_setting shrink_the_serial_part sort_six ten_at_a_time "
+    "too_many_trips unfreeze_the_loop wait_together",
     "explore": "gil joblib pools speedup waiting",
     "figures": "break_even cores gains grid heartbeats outcomes race_bars speedup "
     "startups stripes timeline waits",
@@ -70,7 +71,7 @@ NAMES = {
     "runs": "Run by_workers load longest_gap save",
     "said": "say",
     "server": "start stop",
-    "trace": "watched_countdown",
+    "trace": "Span Traced watched_countdown",
     "travel": "worker_traceback",
     "workers": "begin_quietly",
     "workloads": "count_tokens countdown fetch fetch_async fetch_together fibonacci "

@@ -27,6 +27,7 @@ from helpers.exercises.verdict import (
 from helpers.exercises.watch import Started
 from helpers.figures import heartbeats
 from helpers.probe import Call, Probe, item_of
+from helpers.said import say
 from helpers.strategies import is_async
 from helpers.trace import Span
 from helpers.workloads import fetch_async, nap
@@ -35,6 +36,7 @@ from helpers.workloads import fetch_async, nap
 BEAT = 0.003
 # So many turns of the loop after it was cancelled, a task has ended.
 TURNS = 10
+NOT_ASYNC = "Write it with `async def`: it is called in a loop, and awaited"
 
 
 class AwaitedProbe(Probe):
@@ -153,13 +155,19 @@ class AwaitedLoop(Exercise):
 
     def judge(self, answer: Answer) -> Iterator[Line]:
         if not is_async(answer):
-            words = "Write it with `async def`: it is called in a loop, and awaited"
-            yield Line(False, words)
+            yield Line(False, NOT_ASYNC)
             return
         with warnings.catch_warnings():
             # Of coroutines that nobody awaits the verdict tells.
             warnings.simplefilter("ignore", RuntimeWarning)
             yield from self.judge_awaited(answer)
+
+    def draw(self, answer: Answer) -> None:
+        """Draw what an answer did, if a loop can run it."""
+        if is_async(answer):
+            super().draw(answer)
+        else:
+            say(NOT_ASYNC)
 
     def judge_awaited(self, answer: Answer) -> Iterator[Line]:
         """Yield the lines of the verdict on a function of `async def`."""
@@ -308,10 +316,10 @@ class UnfreezeTheLoop(AwaitedLoop):
     def try_out(self, answer: Answer) -> Attempt:
         return self.tried(answer, Probe(nap), [0.1] * 6)
 
-    def draw(self, *answer: Any) -> None:
+    def draw(self, answer: Answer) -> None:
         """Draw what an answer did, and the beats of the heart beside it."""
-        super().draw(*answer)
-        if len(self.heart.ticks) > 1:
+        super().draw(answer)
+        if is_async(answer) and len(self.heart.ticks) > 1:
             heartbeats({"your loop": self.heart.ticks}, BEAT)
 
 
