@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -40,7 +40,44 @@ MOVES: dict[str, tuple[Literal["slider"], str]] = {
     "02_threads_or_processes": ("slider", "ArrowRight"),
     "04_joblib": ("slider", "ArrowRight"),
     "05_speedup": ("slider", "ArrowLeft"),
+    "08_waiting_well": ("slider", "ArrowLeft"),
 }
+
+
+class Stopped(NamedTuple):
+    """An explorer that is stopped in a long measurement: sliders, and keys for them.
+
+    Attributes:
+        lesson, cell, name: where it stands, and what it is called.
+        long: what makes it measure for seconds.
+        short: what makes it measure for a moment instead.
+        other: what makes it draw other runs.
+        runs: how many are saved.
+    """
+
+    lesson: str
+    cell: str
+    name: str
+    long: list[tuple[int, str]]
+    short: tuple[int, str]
+    other: tuple[int, str]
+    runs: int
+
+
+POOLS = Stopped(
+    *("02_threads_or_processes.ipynb", "pools-explorer", "pools"),
+    long=[(-1, "End")],  # 100 ms each, sixteen of them
+    short=(-1, "Home"),
+    other=(-1, "ArrowRight"),
+    runs=3,
+)
+WAITING = Stopped(
+    *("08_waiting_well.ipynb", "waiting-explorer", "waiting"),
+    long=[(-1, "Home"), (-1, "ArrowRight")],  # ten at a time
+    short=(-1, "End"),
+    other=(0, "ArrowLeft"),
+    runs=2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -100,40 +137,50 @@ def test_only_the_token_opens_the_lab(lab: str) -> None:
     assert urlopen(f"{contents}?{token}").status == 200
 
 
+@pytest.mark.parametrize("case", [POOLS, WAITING], ids=lambda case: case.name)
 def test_stop_save_and_load_in_an_explorer(
-    lab: str, page: "Page", folder: Path
+    lab: str, page: "Page", folder: Path, case: Stopped
 ) -> None:
-    open_notebook(page, lab, "02_threads_or_processes.ipynb")
-    explorer = ready_explorer(page, "pools-explorer")
-    explorer.get_by_role("slider").last.press("End")  # 100 ms each, sixteen of them
+    open_notebook(page, lab, case.lesson)
+    explorer = ready_explorer(page, case.cell)
+    for move in case.long:
+        press(explorer, *move)
     wait_for_words(explorer, "Measuring")
     assert until(measuring_processes)
     explorer.get_by_role("button", name="Stop").press("Enter")
     wait_for_words(explorer, "Stopped")
     assert not measuring_processes()
-    explorer.get_by_role("slider").last.press("Home")
+    press(explorer, *case.short)
     wait_for_words(explorer, "Measured")
     kept = picture(explorer)
     explorer.get_by_role("button", name="Save this run").press("Enter")
-    wait_for_words(explorer, "Saved as saved_runs/pools_1.json")
+    wait_for_words(explorer, f"Saved as saved_runs/{case.name}_1.json")
     (folder / "broken.json").write_text("{")
-    explorer.get_by_role("slider").last.press("ArrowRight")
+    press(explorer, *case.other)
     wait_for_words(explorer, "Measured")
     assert picture(explorer) != kept
     with page.expect_file_chooser() as chooser:
         explorer.get_by_role("button", name="Load a run").click()
-    saved = folder / "saved_runs" / "pools_1.json"
+    saved = folder / "saved_runs" / f"{case.name}_1.json"
     chooser.value.set_files([folder / "broken.json", saved])
-    wait_for_words(explorer, "broken.json: this is not JSON.*pools_1.json: 3 runs")
+    read = f"broken.json: this is not JSON.*{case.name}_1.json: {case.runs} runs"
+    wait_for_words(explorer, read)
     assert picture(explorer) == kept
     close_notebook(page)
 
 
-def test_an_exercise_is_solved_by_typing(lab: str, page: "Page") -> None:
-    open_notebook(page, lab, "01_the_gil.ipynb")
+@pytest.mark.parametrize(
+    ("lesson", "name"),
+    [("01_the_gil", "wait_together"), ("08_waiting_well", "ten_at_a_time")],
+)
+def test_an_exercise_is_solved_by_typing(
+    lab: str, page: "Page", lesson: str, name: str
+) -> None:
+    open_notebook(page, lab, f"{lesson}.ipynb")
     select_and_run(page, "imports")
     select_and_run(page, "exercises-import")
-    stub, check = (f"wait-together-{part}" for part in ("stub", "check"))
+    cell = name.replace("_", "-")
+    stub, check = (f"{cell}-{part}" for part in ("stub", "check"))
     select_and_run(page, stub)
     select_and_run(page, check)
     said = show_cell(page, check).locator(".jp-OutputArea")
@@ -141,13 +188,18 @@ def test_an_exercise_is_solved_by_typing(lab: str, page: "Page") -> None:
     editor = show_cell(page, stub).locator(".cm-content")
     editor.click()
     page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.insert_text(answer("wait_together", "solution"))
+    page.keyboard.insert_text(answer(name, "solution"))
     select_and_run(page, stub)
     select_and_run(page, check)
     said = show_cell(page, check).locator(".jp-OutputArea")
     said.get_by_text("All right").wait_for()
     assert said.get_by_text("○").count() == 0
     close_notebook(page)
+
+
+def press(explorer: "Locator", slider: int, key: str) -> None:
+    """Press a key on one of the explorer's sliders."""
+    explorer.get_by_role("slider").nth(slider).press(key)
 
 
 # What does not stand right on the page: the first words of its paragraph, and why.
