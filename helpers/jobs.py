@@ -26,7 +26,8 @@ class Job(NamedTuple):
         rounds: how often each way runs.
         interval: the switch interval in seconds; None for Python's own.
         address: of the web server, for what fetches.
-        memory: whether to look how much memory the runs take, as `run` does.
+        memory: whether to look how much memory the runs take, as `run` does; not with
+            a switch interval, which is that of this process.
     """
 
     workload: str
@@ -55,7 +56,7 @@ def _calibrated(function: Callable[[int], Any]) -> Workload:
 
 
 def _addresses(job: Job) -> list[str]:
-    """Return addresses for as many connections as the system lets be open at once."""
+    """Return an address for each task; let so many be open at once if that may be."""
     connections(job.tasks)
     return [f"{job.address}?delay={job.seconds}"] * job.tasks
 
@@ -91,9 +92,12 @@ def runs_of(job: Job) -> Iterator[Run]:
     """Measure a job here, its ways by turns; yield each run, without its results.
 
     Raises:
-        ValueError: there is no such workload, or no such way.
+        ValueError: there is no such workload, or no such way; or both an interval and
+            the memory are asked for.
         Exception: the workload's own.
     """
+    if job.memory and job.interval:
+        raise ValueError("memory is looked at in a process of the usual interval")
     before = sys.getswitchinterval()
     try:
         sys.setswitchinterval(job.interval or before)

@@ -1,6 +1,7 @@
 """Run a function over inputs in some way, and note who did what when: a Run."""
 
 import gc
+import inspect
 import math
 import os
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
+from functools import partial, update_wrapper
 from time import perf_counter, thread_time
 from typing import Any, NamedTuple
 
@@ -21,7 +23,7 @@ from helpers.machine import (
     memory_in_use,
 )
 from helpers.runs import Round, Run, best_of, by_workers, load, recorded, save
-from helpers.strategies import is_async, start
+from helpers.strategies import is_async, start, stays_here
 from helpers.trace import Span, Traced, TracedCoroutine
 from helpers.travel import Map, name_of
 from helpers.workers import let_kernel_end
@@ -84,8 +86,11 @@ def run(
             yours, such as the `map` of a pool that you started.
         workers: how many to start; for "asyncio", how many may wait at a time.
         memory: whether to look, every few milliseconds, how much memory it takes. It
-            then runs in a process of its own: one that has done much already takes
-            again what it had let go of, and would seem to need nothing.
+            then runs in a process of its own, to which the function must travel: one
+            that has done much already takes again what it had let go of, and would
+            seem to need nothing. So a script needs its `if __name__ == "__main__":`.
+            What is done for the first time is done before: one more call, with the
+            first input.
 
     Raises:
         ValueError: no such strategy, no such number of workers, or nothing to call.
@@ -94,19 +99,36 @@ def run(
     """
     inputs = _checked(function, inputs, [strategy])
     if memory:
-        with start("processes spawn", 1) as map_:
-            (made,) = map_(_with_memory, [(function, inputs, strategy, workers)])
-        return made
+        return _in_fresh_process(function, inputs, strategy, workers)
     with _started(strategy, workers) as started:
         return _one_round(function, inputs, (strategy, workers), started)
 
 
-def _with_memory(way: tuple[Callable[[Any], Any], list[Any], Any, int]) -> Run:
-    """Run there what `run` takes, and look how much this process grows."""
-    function, inputs, strategy, _ = way
-    run(function, inputs[:1], strategy)  # what is imported for the first isn't counted
+def _in_fresh_process(
+    function: Callable[[Any], Any],
+    inputs: list[Any],
+    strategy: str | Map,
+    workers: int,
+) -> Run:
+    """Run as `run` does, and look how much memory it takes."""
+    if callable(strategy) or not stays_here(strategy):
+        raise ValueError(
+            "memory is looked at in one process: the strategy must be a name, "
+            '"serial", "threads" or "asyncio"'
+        )
+    with_memory = update_wrapper(partial(_with_memory, function), function)
+    with start("processes spawn", 1) as map_:
+        (made,) = map_(with_memory, [(inputs, strategy, workers)])
+    return made
+
+
+def _with_memory(
+    function: Callable[[Any], Any], way: tuple[list[Any], str, int]
+) -> Run:
+    inputs, strategy, _ = way
+    run(function, inputs[:1], strategy)
     with _growth() as grown:
-        made = run(*way)
+        made = run(function, *way)
     return replace(made, memory=max(grown, default=None))
 
 
@@ -314,6 +336,14 @@ def _one_round(
         traced = (TracedCoroutine if is_async(function) else Traced)(function)
         answers = list(started.map_(traced, enumerate(inputs)))
         wall, since = perf_counter() - began, idle_seconds()
+    results = [result for result, _ in answers]
+    if any(map(inspect.iscoroutine, results[:1])):
+        for coroutine in results:
+            coroutine.close()
+        raise ValueError(
+            f"{name_of(function)!r} returns coroutines, which nobody awaits: write it "
+            'with `async def` and `await`, for the strategy "asyncio"'
+        )
     run = Run(
         function=name_of(function),
         strategy=_label(way[0]),
@@ -325,7 +355,7 @@ def _one_round(
         idle=None if idle is None or since is None else max(0.0, since - idle),
         first=serial,
         ready=started.ready,
-        results=[result for result, _ in answers],
+        results=results,
         made={"date": date.today().isoformat(), **facts()},
     )
     return replace(run, rounds=(Round(wall, run.cores_busy),))
@@ -353,8 +383,11 @@ def _growth() -> Iterator[list[int]]:
     before, over = memory_in_use(), threading.Event()
 
     def look() -> None:
-        while before is not None and not over.wait(LOOK):
+        while before is not None:
+            last = over.wait(LOOK)
             found.append(max(0, (memory_in_use() or 0) - before))
+            if last:
+                break
 
     looking = threading.Thread(target=look)
     looking.start()

@@ -107,22 +107,29 @@ def asyncio(workers: int) -> Iterator[Map]:
     async def worker(
         function: Callable[[Any], Any], waiting: deque[Any], found: dict[int, Any]
     ) -> None:
-        while waiting:
-            number, item = waiting.popleft()
-            found[number] = await function(item)
+        try:
+            while waiting:
+                number, item = waiting.popleft()
+                found[number] = await function(item)
+        except BaseException:
+            waiting.clear()  # so that nobody begins another
+            raise
 
     async def gathered(
         function: Callable[[Any], Any], waiting: deque[Any]
     ) -> list[Any]:
         tasks, found = len(waiting), dict[int, Any]()
+        error: BaseException | None = None
         try:
             async with TaskGroup() as group:
                 for _ in range(min(workers, tasks)):
                     group.create_task(worker(function, waiting, found))
         except BaseExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        if len(found) < tasks:  # one has cancelled itself
-            raise CancelledError
+            error = failed.exceptions[0]
+        if error:  # raised out here, where it keeps its own cause
+            raise error
+        if len(found) < tasks:
+            raise CancelledError("a task has cancelled itself")
         return [found[number] for number in range(tasks)]
 
     def map_(function: Callable[[Any], Any], inputs: Iterable[Any]) -> list[Any]:
@@ -133,17 +140,14 @@ def asyncio(workers: int) -> Iterator[Map]:
                 'give it to "threads", or write it with `await`'
             )
         waiting = deque(enumerate(inputs))
-        try:
-            return in_own_loop(gathered(function, waiting))
-        finally:
-            waiting.clear()  # a loop that can't be ended finds nothing more to do
+        return in_own_loop(partial(gathered, function, waiting), waiting.clear)
 
     yield map_
 
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Return whether the function is written with `async def`."""
-    call = getattr(function, "__call__", None)  # noqa: B004
+    call = getattr(type(function), "__call__", None)  # noqa: B004
     return any(map(inspect.iscoroutinefunction, (function, call)))
 
 
@@ -172,7 +176,7 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
     """
     begin, options = parsed(strategy)
     in_threads = begin is threads or options.get("backend") == "threading"
-    check_workers(workers, processes=not in_threads and begin is not asyncio)
+    check_workers(workers, processes=begin is not serial and not stays_here(strategy))
     if begin is serial and workers != 1:
         raise ValueError(f"'serial' is one worker, not {workers}: leave `workers` out")
     try:
@@ -194,6 +198,16 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
                 "stopped it, for want of memory say. The next run starts new workers.",
             )
         raise
+
+
+def stays_here(strategy: str) -> bool:
+    """Return whether the strategy runs all tasks in this process.
+
+    Raises:
+        ValueError: there is no such strategy; in one line.
+    """
+    begin, options = parsed(strategy)
+    return begin in (serial, threads, asyncio) or options.get("backend") == "threading"
 
 
 def _note(error: BaseException, words: str) -> None:

@@ -7,7 +7,6 @@ the standard library.
 import os
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from functools import partial
 from time import perf_counter, thread_time
 from typing import Any, NamedTuple
 
@@ -101,20 +100,21 @@ class _Steps:
 
     def __await__(self) -> Generator[Any, Any, Any]:
         steps: Any = self._awaited.__await__()
-        step = partial(next, steps)
+        error: BaseException | None = None
         while True:
             cpu = thread_time()
             try:
-                waits_for = step()
+                waits_for = next(steps) if error is None else steps.throw(error)
             except StopIteration as done:
                 return done.value
             finally:
+                # An error that its own frames hold would stay until it is collected.
+                error = None
                 self.cpu += thread_time() - cpu
             try:
                 yield waits_for
-                step = partial(next, steps)
-            except BaseException as error:  # it is cancelled, or closed
-                step = partial(steps.throw, error)
+            except BaseException as thrown:  # it is cancelled, or closed
+                error = thrown
 
 
 def watched_countdown(n: int, gap: float = 0.0005) -> Stretches:

@@ -113,7 +113,8 @@ def reported(
 def name_of(function: Callable[..., Any]) -> str:
     """Return the name that the reader gave to function, whatever wraps it."""
     # Nothing else is unwrapped: some objects answer to every name, without end.
-    while isinstance(function, Traced | TracedCoroutine | Probe | partial):
+    wrapped = Traced | TracedCoroutine | Probe | partial
+    while isinstance(function, wrapped) and "__name__" not in vars(function):
         function = function.func if isinstance(function, partial) else function.function
     return getattr(function, "__name__", type(function).__name__)
 

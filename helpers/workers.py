@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import (
     Executor,
     Future,
@@ -244,58 +244,72 @@ def _end_process(worker: BaseProcess) -> None:
 # A loop in a thread.
 
 
-def in_own_loop(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+def in_own_loop(
+    main: Callable[[], Coroutine[Any, Any, Answer]], giving_up: Callable[[], Any]
+) -> Answer:
     """Run a coroutine in a new thread, in a loop of its own; return its answer.
 
     A notebook's own thread has a loop that is in use. An interrupt cancels all tasks of
     the new one; a thread that blocks it can't be ended, and goes on in the background.
 
+    Args:
+        main: returns the coroutine.
+        giving_up: is called before the tasks are cancelled.
+
     Raises:
-        BaseException: the coroutine's own.
+        BaseException: the coroutine's own, or what interrupts the waiting for it.
     """
     import asyncio
 
-    answer: Future[Answer] = Future()
+    # An error is taken out when it is raised: held by its own frames it would stay.
+    answers, errors = list[Answer](), list[BaseException]()
+    given_up, loops = threading.Event(), list[asyncio.AbstractEventLoop]()
     # Before Python 3.13 a join() that is interrupted takes the thread for ended.
-    over, loop = threading.Event(), asyncio.new_event_loop()
+    over = threading.Event()
 
     def work() -> None:
         try:
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                given = runner.run(coroutine)
+            # In this thread no interrupt comes between the two lines.
+            with asyncio.Runner() as runner:
+                loops.append(runner.get_loop())
+                if not given_up.is_set():
+                    answers.append(runner.run(main()))
         except BaseException as error:
-            answer.set_exception(error)
-        else:
-            answer.set_result(given)
+            errors.append(error)
         finally:
             over.set()
 
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
     try:
+        thread.start()
         while not over.wait(0.1):  # without a limit, Windows would let no interrupt in
             pass
-        thread.join()
-    except KeyboardInterrupt as error:
-        _cancel_tasks(loop)
-        if not over.wait(0.5):
+    except BaseException as error:
+        given_up.set()
+        giving_up()
+        _cancel_tasks(loops)
+        if thread.ident and not over.wait(0.5):
             error.add_note(
-                "Something blocks the loop: it can't be stopped from outside, and ends "
-                "in the background."
+                "Something doesn't end: it blocks the loop, or is in another thread, "
+                "or won't be cancelled. It goes on in the background."
             )
         raise
-    return answer.result()
+    thread.join()
+    if errors:
+        raise errors.pop()
+    return answers.pop()
 
 
-def _cancel_tasks(loop: "asyncio.AbstractEventLoop") -> None:
+def _cancel_tasks(loops: "list[asyncio.AbstractEventLoop]") -> None:
     import asyncio
 
-    def cancel() -> None:
+    def cancel(loop: "asyncio.AbstractEventLoop") -> None:
         for task in asyncio.all_tasks(loop):
             task.cancel()
 
-    with suppress(RuntimeError):  # the loop has ended just now
-        loop.call_soon_threadsafe(cancel)
+    for loop in loops:
+        with suppress(RuntimeError):  # it has ended just now
+            loop.call_soon_threadsafe(cancel, loop)
 
 
 # joblib's workers.

@@ -10,8 +10,12 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from typing import Any
+from contextlib import contextmanager
+from functools import lru_cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # workers need not load typing
+    from typing import Any
 
 # One block of bytes for sha256_rounds: large enough that hashing lets go of the GIL
 # (CPython does so above 2,047 bytes), small enough to stay in a core's cache.
@@ -116,37 +120,32 @@ def fetch(url: str) -> str:
 
     Raises:
         ConnectionError: no server answers there; the message says how to start ours.
+        TimeoutError: it has not answered within 30 seconds.
+        HTTPError (of urllib): it answers that it can't.
         OSError: there are too many open files already.
     """
     with _explained(url):
-        answer = _opener().open(url, timeout=30)
-        return answer.read().decode()
+        return _download(url).decode()
 
 
 async def fetch_async(url: str) -> str:
     """Return the text at url: meanwhile others run in the same thread.
 
     Raises:
-        ConnectionError, OSError: as `fetch`.
+        HTTPClientError (of tornado): the server answers that it can't.
+        ConnectionError, TimeoutError, OSError: as `fetch`.
     """
-    from tornado.httpclient import AsyncHTTPClient
-    from tornado.simple_httpclient import HTTPStreamClosedError
-
-    # A client of its own: one for all would let ten fetch at a time, unless told.
-    client = AsyncHTTPClient(force_instance=True)
-    with _explained(url), closing(client):
-        try:
-            answer = await client.fetch(url, request_timeout=30)
-        except HTTPStreamClosedError as error:
-            raise ConnectionError(str(error)) from None
-        return answer.body.decode()
+    with _explained(url):
+        return (await _download_async(url)).decode()
 
 
-def _opener() -> Any:
-    """Return what opens addresses, whatever proxy the environment names.
+def _download(url: str) -> bytes:
+    """Read what is there, whatever proxy the environment names: it is on this machine.
 
-    The server is on this machine.
+    Raises:
+        OSError: as urllib does.
     """
+    import http.client
     import urllib.request as web
 
     class Https(web.BaseHandler):
@@ -164,7 +163,69 @@ def _opener() -> Any:
         web.HTTPErrorProcessor,
     ):
         straight.add_handler(handler())
-    return straight
+    try:
+        with straight.open(url, timeout=30) as answer:
+            return answer.read()
+    except http.client.HTTPException as error:  # it broke off
+        raise ConnectionError(repr(error)) from None
+
+
+async def _download_async(url: str) -> bytes:
+    """Read what is there; if it is cancelled, nothing stays open.
+
+    Raises:
+        OSError, HTTPClientError: as tornado does.
+    """
+    import asyncio
+
+    from tornado.httpclient import AsyncHTTPClient
+    from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError
+
+    # A client for each: one for all would let ten fetch at a time, unless told.
+    client: Any = AsyncHTTPClient(force_instance=True, resolver=_resolver())
+    streams, connect, over = [], client.tcp_client.connect, False
+
+    async def noted(*args: "Any", **options: "Any") -> "Any":
+        streams.append(await connect(*args, **options))
+        if over:
+            streams[-1].close()
+        return streams[-1]
+
+    client.tcp_client.connect = noted
+    fetching = client.fetch(url, connect_timeout=30, request_timeout=30)
+    try:
+        return (await asyncio.shield(fetching)).body
+    except HTTPStreamClosedError as error:
+        raise ConnectionError(str(error)) from None
+    except HTTPTimeoutError as error:
+        raise TimeoutError(str(error)) from None
+    finally:
+        # The client itself would go on in the background, and closes no connection.
+        over = True
+        for stream in streams:
+            stream.close()
+        fetching.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+@lru_cache
+def _resolver() -> "Any":
+    """Return what reads an address of digits at once: others are found in threads."""
+    import socket
+
+    from tornado.netutil import DefaultLoopResolver, is_valid_ip
+
+    class Digits(DefaultLoopResolver):
+        async def resolve(self, host: str, port: int, *family: "Any") -> list:
+            if is_valid_ip(host):
+                return [
+                    (found, address)
+                    for found, *_, address in socket.getaddrinfo(
+                        host, port, flags=socket.AI_NUMERICHOST
+                    )[:1]
+                ]
+            return await super().resolve(host, port, *family)
+
+    return Digits()
 
 
 @contextmanager
@@ -179,8 +240,8 @@ def _explained(url: str) -> Iterator[None]:
         if getattr(reason, "errno", None) == errno.EMFILE:
             words = f"{os.strerror(errno.EMFILE)}: fetch fewer at once"
             raise OSError(errno.EMFILE, words) from None
-        if isinstance(error, TimeoutError):
-            raise
+        if isinstance(reason, TimeoutError):
+            raise TimeoutError(f"no answer from {url} within 30 s") from None
         raise ConnectionError(
             f"no server answers at {url} ({reason}): "
             "run the cell with server.start() again, and use its new address"

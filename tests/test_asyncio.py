@@ -4,22 +4,26 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from time import perf_counter, sleep, thread_time
 from typing import Any
 
+import psutil
 import pytest
+from conftest import until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lessons import FOLDER, read
 from tasks import Picky, double, double_async, hold, picky_async, remainder_async
 
-from helpers import strategies
+from helpers import server, strategies
 from helpers.jobs import Job, runs_of
 from helpers.measure import race, run, sweep
 from helpers.runs import longest_gap
-from helpers.workloads import countdown, nap, nap_async
+from helpers.travel import FunctionCannotTravel
+from helpers.workloads import countdown, fetch_async, nap, nap_async
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +110,78 @@ def test_an_error_is_the_functions_own_and_ends_the_others() -> None:
         run(remainder_async, [1, 0, 2], "asyncio", 2)
     with pytest.raises(Picky):
         run(picky_async, [1], "asyncio", 2)
+
+
+def test_an_error_keeps_its_cause() -> None:
+    async def fail(x: int) -> None:
+        try:
+            raise KeyError(x)
+        except KeyError as error:
+            raise ValueError("bad row") from error
+
+    with pytest.raises(ValueError, match="bad row") as caught:
+        run(fail, [1], "asyncio", 1)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_after_an_error_none_begins_though_none_can_be_cancelled() -> None:
+    begun = []
+
+    async def stubborn(x: int) -> None:
+        begun.append(x)
+        if x == 2:
+            raise ValueError
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(ValueError):
+        run(stubborn, range(60), "asyncio", 3)
+    assert begun == [0, 1, 2]
+
+
+def test_an_interrupt_before_it_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, begun = threading.Thread.start, []
+
+    async def wait(x: int) -> None:
+        begun.append(x)
+        await asyncio.sleep(20)
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as caught:
+        patch.setattr(threading.Thread, "start", interrupted)
+        run(wait, [1, 2, 3], "asyncio", 2)
+    assert not getattr(caught.value, "__notes__", [])
+    assert 3 not in begun
+
+
+def test_a_fetch_needs_no_other_thread_and_leaves_no_socket() -> None:
+    address = server.start()
+    port, threads = int(address.rstrip("/").rpartition(":")[2]), set[str]()
+
+    def connected() -> list[Any]:
+        found = psutil.Process().net_connections("tcp")
+        return [each for each in found if each.raddr and each.raddr.port == port]
+
+    async def give_up(seconds: float) -> None:
+        threads.update(each.name for each in threading.enumerate())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await fetch_async(f"{address}?delay=20")
+
+    before = {each.name for each in threading.enumerate()}
+    run(give_up, [0, 0.001, 0.002, 0.01, 0.1] * 4, "asyncio", 20)
+    assert len(threads - before) == 1
+    assert until(lambda: not connected())
+    server.stop()
+
+
+def test_what_only_returns_coroutines_is_no_function_to_measure() -> None:
+    with pytest.raises(ValueError, match="returns coroutines") as caught:
+        run(lambda x: double_async(x), [1, 2])
+    assert "\n" not in str(caught.value)
 
 
 def test_what_ends_a_program_comes_out_too() -> None:
@@ -198,6 +274,13 @@ def test_memory_is_looked_at_where_it_is_asked_for() -> None:
     assert made.results == [2_000_000, 50_000_000]
     assert made.spans[0].pid != os.getpid()
     assert run(hold, [1]).memory is None
+    assert run(double, [1, 2], memory=True).memory is not None  # however short
+    with pytest.raises(FunctionCannotTravel, match="<lambda>") as caught:
+        run(lambda x: x, [1], memory=True)
+    assert "_with_memory" not in str(caught.value)
+    for way in (map, "processes", "joblib"):
+        with pytest.raises(ValueError, match="in one process"):
+            run(double, [1], way, 2, memory=True)
     threads, one = (
         run(function, [0.2] * 500, way, 500, memory=True)
         for function, way in ((nap, "threads"), (nap_async, "asyncio"))

@@ -135,6 +135,20 @@ async def never_awaited(fetch: Fetch, urls: list[str]) -> list:
     return [fetch(url) for url in urls]
 
 
+async def never_awaited_at_all(fetch: Fetch, urls: list[str]) -> Awaitable[list]:
+    return asyncio.gather(*map(fetch, urls[:10]))
+
+
+async def fails_in_a_ring(fetch: Fetch, urls: list[str]) -> list:
+    """An error that is raised out of its group holds itself, by way of it."""
+    found = await gather_some(fetch, urls, 10)
+    try:
+        raise ExceptionGroup("several", [KeyError("a")])
+    except ExceptionGroup as several:
+        raise several.exceptions[0]  # noqa: B904
+    return found
+
+
 async def hides_errors(fetch: Fetch, urls: list[str]) -> list:
     permits = asyncio.Semaphore(10)
 
@@ -170,7 +184,9 @@ async def returns_nothing(fetch: Fetch, urls: list[str]) -> None:
         (a_limit_for_each, ["25 were fetched at the same time"]),
         (waves, ["a free place was lost"]),
         (as_they_end, ["wrong order"]),
-        (never_awaited, ["has not been awaited", "never run"]),
+        (never_awaited, ["has not been awaited"]),
+        (never_awaited_at_all, ["has not been awaited"]),
+        (fails_in_a_ring, ["raised KeyError"]),
         (hides_errors, ["hid it"]),
         (made_up, ["never run"]),
         (leaves_tasks, ["still ran when your function had returned: await"]),
@@ -222,6 +238,10 @@ async def not_yet(read: Read, files: list[str]) -> list:
     return [asyncio.to_thread(read, file) for file in files]
 
 
+async def tasks_of_it(read: Read, files: list[str]) -> list:
+    return [asyncio.create_task(asyncio.to_thread(read, file)) for file in files]
+
+
 async def backwards(read: Read, files: list[str]) -> list[str]:
     calls = [asyncio.to_thread(read, file) for file in files[::-1]]
     return await asyncio.gather(*calls)
@@ -241,7 +261,8 @@ async def keeps_errors(read: Read, files: list[str]) -> list:
         (one_by_one, ["One file after the other"]),
         (calls_it_at_once, ["raised TypeError", "in the loop's own thread"]),
         (waits_for_a_pool, ["the loop waited for threads without `await`"]),
-        (not_yet, ["has not been awaited", "never run"]),
+        (not_yet, ["has not been awaited"]),
+        (tasks_of_it, ["has not been awaited"]),
         (backwards, ["wrong order"]),
         (keeps_errors, ["hid it"]),
     ],
@@ -284,6 +305,21 @@ async def all_or_nothing(fetch: Fetch, urls: list[str], seconds: float) -> list:
         return [None for _ in urls]
 
 
+async def a_limit_anew(fetch: Fetch, urls: list[str], seconds: float) -> list:
+    found: list[str | None] = []
+    for task in [asyncio.ensure_future(fetch(url)) for url in urls]:
+        try:
+            found.append(await asyncio.wait_for(task, seconds))
+        except TimeoutError:
+            found.append(None)
+    return found
+
+
+async def errors_in_it(fetch: Fetch, urls: list[str], seconds: float) -> list:
+    calls = [asyncio.wait_for(fetch(url), seconds) for url in urls]
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
 async def only_the_done(fetch: Fetch, urls: list[str], seconds: float) -> list:
     found = await limits_each(fetch, urls, seconds)
     return [each for each in found if each is not None]
@@ -318,7 +354,9 @@ async def hides_all(fetch: Fetch, urls: list[str], seconds: float) -> list:
         (limits_each, []),
         (no_cancel, ["still ran when your function had returned: cancel"]),
         (one_limit, ["what was done is lost"]),
-        (all_or_nothing, ["not those of the loop"]),
+        (all_or_nothing, ["What was done in time is lost"]),
+        (a_limit_anew, ["one limit for all"]),
+        (errors_in_it, ["There is an error in your list", "hid it"]),
         (only_the_done, ["put None for the late ones"]),
         (limits_in_a_row, ["One after the other"]),
         (never_gives_up, ["had not returned after"]),

@@ -99,7 +99,7 @@ def test_what_blocks_the_loop_is_left_behind(tmp_path: Path) -> None:
         run(block_async, [sign, str(tmp_path / "b")], "asyncio", 2)
     assert time.perf_counter() - sent[0] < AT_ONCE
     (note,) = caught.value.__notes__
-    assert "blocks the loop" in note
+    assert "blocks the loop" in note and "background" in note
     assert run(double_async, [1, 2, 3], "asyncio", 2).results == [2, 4, 6]
     time.sleep(4)
     assert not (tmp_path / "b").exists()
@@ -328,6 +328,11 @@ def test_a_function_typed_into_a_notebook(name: str, kernel: Kernel) -> None:
         first = said.splitlines()[0]
         assert first.startswith("FunctionCannotTravel: 'typed' can't travel")
         assert "%%importable" in first
+
+
+def test_memory_of_a_function_typed_into_a_notebook(kernel: Kernel) -> None:
+    said = kernel.run("run(typed, [1, 2], memory=True)")
+    assert said.startswith("FunctionCannotTravel: 'typed' can't travel")
 
 
 def test_a_class_typed_into_a_notebook(kernel: Kernel) -> None:

@@ -340,9 +340,11 @@ def test_asyncio_has_a_row_for_each_wait() -> None:
 def test_a_thousand_rows_are_a_picture_that_is_soon_there(name: str) -> None:
     runs = [a_run("serial", 1, 10), a_run("threads", 1000, 1000), at_once(1000)]
     began = time.thread_time()
+    figures.png(*getattr(figures, name).draw(*([a_run("threads", 10, 10)] * 3)))
+    few = time.thread_time() - began
     figure, sentence = getattr(figures, name).draw(*runs)
     picture = figures.png(figure, sentence)
-    assert time.thread_time() - began < 2, "less than a second where nobody disturbs"
+    assert time.thread_time() - began < 15 * few
     assert len(picture) < 300_000
     assert figure.get_figheight() <= look.TALLEST
     loop, *others = [axes.get_window_extent().height for axes in figure.axes]
@@ -381,12 +383,13 @@ def test_heartbeats_say_which_rows_stood_still() -> None:
     ends = gap.get_paths()[0].get_extents()
     assert (ends.x0, ends.x1) == pytest.approx((0.06, 0.37))
     assert sentence == (
-        "await asyncio.sleep: 60 ticks, at most 10.0 ms apart. "
-        "time.sleep: 60 ticks, at most 0.31 s apart. "
-        "to_thread: 60 ticks, at most 49.0 ms apart."
+        "await asyncio.sleep: 60 ticks in 0.59 s, at most 10.0 ms apart. "
+        "time.sleep: 60 ticks in 1.08 s, at most 0.31 s apart. "
+        "to_thread: 60 ticks in 0.63 s, at most 49.0 ms apart."
     )
     figure, _ = figures.heartbeats.draw(ticks, every=0.1)
-    assert figure.axes[0].get_title("left") == "Every row kept ticking"
+    title = "No row stood still: at most 0.31 s without a tick (time.sleep)"
+    assert figure.axes[0].get_title("left") == title
     many = {f"{row} calls of something that blocks": beats({9: 1}) for row in range(9)}
     figure, _ = figures.heartbeats.draw({**many, "other": beats({})})
     title = "The heartbeat stopped in 9 of 10 rows, for up to 1.00 s"
@@ -399,19 +402,19 @@ def test_waits_say_what_each_run_costs() -> None:
     few = replace(a_run("threads", 100, 1000), memory=None)
     figure, sentence = figures.waits.draw([loop, threads, at_once(1000), few])
     assert sentence == (
-        "10 waits, in a loop: 5.00 s, 1 thread, 20 kB of memory for each. "
+        "10 waits, in a loop: 5.00 s, 1 thread. "
         "1,000 waits, threads: 0.50 s, 1,000 threads, 42 kB of memory for each. "
         "1,000 waits, asyncio: 0.50 s, 1 thread, 3.0 kB of memory for each. "
         "1,000 waits, threads, 100 at a time: 5.00 s, 100 threads, "
         "memory not measured."
     )
-    title = "A wait takes 42 kB in threads, 3.0 kB in asyncio"
+    title = "1,000 waits: 0.50 s, 42 kB each in threads; 0.50 s, 3.0 kB each in asyncio"
     assert figure.axes[0].get_title("left") == title
     said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert said == [
         ["5.00 s", "0.50 s", "0.50 s", "5.00 s"],
         ["1", "1,000", "1", "100"],
-        ["20 kB", "42 kB", "3.0 kB", "not measured"],
+        ["too few", "42 kB", "3.0 kB", "not measured"],
     ]
     figure, _ = figures.waits.draw([loop, few])
     title = "1,000 waits, threads, 100 at a time: 5.00 s in 100 threads"

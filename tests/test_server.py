@@ -47,10 +47,11 @@ def test_delays_overlap(address: str) -> None:
 
 def test_it_holds_a_thousand_at_once(address: str) -> None:
     room = machine.connections(1000)
-    made = run(fetch_async, [f"{address}?delay=1"] * room, "asyncio", room)
-    assert set(made.results) == {"waited 1 s"}
-    # At some moment all of them waited.
-    assert max(s.start for s in made.spans) < min(s.end for s in made.spans)
+    made = run(fetch_async, [f"{address}?delay=3"] * room, "asyncio", room)
+    assert set(made.results) == {"waited 3 s"}
+    # What had to wait for another's place would end so much later.
+    ends = [span.end for span in made.spans]
+    assert max(ends) - min(ends) < 3
 
 
 FEW_FILES = """

@@ -1,6 +1,7 @@
 """The exercises of lesson 08: answers with `async def`, beside a heart that beats."""
 
 import asyncio
+import gc
 import inspect
 import itertools
 import os
@@ -36,6 +37,9 @@ from helpers.workloads import fetch_async, nap
 BEAT = 0.003
 # So many turns of the loop after it was cancelled, a task has ended.
 TURNS = 10
+# What is cancelled in one go ends within so many beats of the heart, however slow.
+BEATS = 20
+FORGOTTEN = "What you return has not been awaited: it holds no results yet"
 NOT_ASYNC = "Write it with `async def`: it is called in a loop, and awaited"
 
 
@@ -157,10 +161,7 @@ class AwaitedLoop(Exercise):
         if not is_async(answer):
             yield Line(False, NOT_ASYNC)
             return
-        with warnings.catch_warnings():
-            # Of coroutines that nobody awaits the verdict tells.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            yield from self.judge_awaited(answer)
+        yield from self.judge_awaited(answer)
 
     def draw(self, answer: Answer) -> None:
         """Draw what an answer did, if a loop can run it."""
@@ -181,25 +182,36 @@ class AwaitedLoop(Exercise):
     ) -> Attempt:
         """Return an attempt in a loop, beside a heart."""
         self.heart = Heart()
-        tried = attempt(self.heart.beside(answer), *arguments, steer=steer)
+        with warnings.catch_warnings():
+            # Of coroutines that nobody awaits the verdict tells.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            tried = attempt(self.heart.beside(answer), *arguments, steer=steer)
+            gc.collect()
         if self.heart.left:
             words = "A task still ran when your function had returned"
             tried.left = f"{words}: {self.left_over}"
         return tried
 
 
-def judged_awaited(tried: Attempt, expected: list[Any]) -> Iterator[Line]:
+def forgotten(tried: Attempt) -> bool:
+    """Return whether an answer gave what should have been awaited; drop that."""
+    results = tried.results if isinstance(tried.results, list | tuple) else []
+    dropped = [each for each in (tried.results, *results) if inspect.isawaitable(each)]
+    for each in dropped:
+        getattr(each, "close", lambda: None)()
+    return bool(dropped)
+
+
+def judged_awaited(tried: Attempt, expected: list[Any]) -> Line:
     """Judge what came of an attempt: its failure, or its results."""
     if tried.failure:
-        yield Line(False, tried.failure)
-        return
-    results = tried.results if isinstance(tried.results, list | tuple) else []
-    if dropped := [each for each in results if inspect.isawaitable(each)]:
-        for each in dropped:
-            getattr(each, "close", lambda: None)()
-        yield Line(False, "What you return has not been awaited: it holds no results")
-    else:
-        yield judged_results(tried.results, expected)
+        return Line(False, tried.failure)
+    return judged_results(tried.results, expected)
+
+
+def judged_leaving(tried: Attempt) -> Iterator[Line]:
+    """Say so if something was left open or running: the answer needs no pool."""
+    yield from (line for line in judged_closing(tried) if not line.right)
 
 
 def addresses(number: int) -> list[str]:
@@ -224,12 +236,15 @@ class TenAtATime(AwaitedLoop):
         urls = addresses(self.URLS)
         fetch = AwaitedProbe(str.upper, self.PLACES)
         tried = self.tried(answer, fetch, urls, steer=self._steer)
-        yield from judged_awaited(tried, [url.upper() for url in urls])
+        if forgotten(tried):
+            yield Line(False, FORGOTTEN)
+            return
+        yield judged_awaited(tried, [url.upper() for url in urls])
         wrong = [*judged_calls(fetch.calls(), urls)]
         yield from wrong
         if fetch.calls():
             yield from self._judged_places(together(fetch.calls()))
-        yield from judged_closing(tried)
+        yield from judged_leaving(tried)
         if not tried.failure and not wrong:
             fails = AwaitedProbe(str.upper, fails=urls[-1])
             yield judged_error(self.tried(answer, fails, urls))
@@ -281,12 +296,15 @@ class UnfreezeTheLoop(AwaitedLoop):
         read = Probe(str.upper, meet=2)
         tried = self.tried(answer, read, files, steer=self._steer)
         (calls,) = tried.calls
-        yield from judged_awaited(tried, [file.upper() for file in files])
+        if forgotten(tried):
+            yield Line(False, FORGOTTEN)
+            return
+        yield judged_awaited(tried, [file.upper() for file in files])
         wrong = [*judged_calls(calls, files)]
         yield from wrong
         if calls:
             yield from self._judged_heart(tried, calls)
-        yield from judged_closing(tried)
+        yield from judged_leaving(tried)
         if not tried.failure and not wrong:
             fails = Probe(str.upper, fails=files[-1])
             yield judged_error(self.tried(answer, fails, files))
@@ -341,6 +359,9 @@ class CancelTheLate(AwaitedLoop):
         urls = addresses(8)
         late = set(random.sample(urls, 3))
         tried, fetch = self._held(answer, urls, late)
+        if forgotten(tried):
+            yield Line(False, FORGOTTEN)
+            return
         if isinstance(tried.error, TimeoutError):
             words = "One limit for all of them: what was done is lost"
             yield Line(False, words)
@@ -348,8 +369,9 @@ class CancelTheLate(AwaitedLoop):
             yield from self._judged_results(tried, urls, late)
         calls = fetch.calls()
         yield from judged_calls(calls, urls)
-        yield from self._judged_late([call for call in calls if call.failed])
-        yield from judged_closing(tried)
+        late_calls = [call for call in calls if call.failed]
+        yield from self._judged_late(late_calls, cancelled=not tried.left)
+        yield from judged_leaving(tried)
         if not tried.failure:
             failing = next(url for url in urls if url not in late)
             tried, _ = self._held(answer, urls, late, failing)
@@ -372,17 +394,30 @@ class CancelTheLate(AwaitedLoop):
         if tried.results == [url.upper() for url in urls if url not in late]:
             words = "Only those that were done came back: put None for the late ones"
             yield Line(False, words)
-            return
-        expected = [None if url in late else url.upper() for url in urls]
-        yield from judged_awaited(tried, expected)
+        elif tried.results == [None] * len(urls):
+            words = "What was done in time is lost: its text belongs in the list"
+            yield Line(False, words)
+        elif isinstance(tried.results, list) and any(
+            isinstance(each, BaseException) for each in tried.results
+        ):
+            yield Line(False, "There is an error in your list: put None for a late one")
+        else:
+            expected = [None if url in late else url.upper() for url in urls]
+            yield judged_awaited(tried, expected)
 
-    def _judged_late(self, late: list[Call]) -> Iterator[Line]:
-        """Judge the fetches that never ended: whether all of them began in time."""
-        if together(late) == 3:
-            yield Line(True, "All had the same time, and the late ones were cancelled")
-        elif late:
+    def _judged_late(self, late: list[Call], cancelled: bool) -> Iterator[Line]:
+        """Judge the fetches that never ended: whether all had one and the same time."""
+        ends = [call.span.end for call in late]
+        if not late:
+            return
+        if together(late) < len(late):
             words = "One after the other: each waited until the one before it was late"
             yield Line(False, words)
+        elif sum(min(ends) < tick < max(ends) for tick in self.heart.ticks) > BEATS:
+            words = "One late fetch after the other was given up: one limit for all"
+            yield Line(False, words)
+        elif cancelled:
+            yield Line(True, "All had the same time, and the late ones were cancelled")
 
     def try_out(self, answer: Answer) -> Attempt:
         address = server.start()

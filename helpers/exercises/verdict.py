@@ -138,11 +138,14 @@ def judged_error(tried: Attempt) -> Line:
     return Line(False, "One task raised an error, and your function hid it")
 
 
-def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, those in it if it is a group, and what they came from."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):
-            for each in error.exceptions:
-                yield from _with_causes(each)
-        error = error.__cause__ or error.__context__
+def _with_causes(error: BaseException | None) -> list[BaseException]:
+    """Return an error, those in it if it is a group, and what they came from."""
+    found: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and each not in found:  # they may go round in a ring
+            found.append(each)
+            waiting += [each.__cause__, each.__context__]
+            waiting += getattr(each, "exceptions", ())
+    return found

@@ -34,6 +34,9 @@ from helpers.runs import Run
 if TYPE_CHECKING:
     from helpers.predict import Guess
 
+# What a process needs once weighs more in fewer waits than each of them does.
+FEW = 100
+
 
 @shown
 def race_bars(
@@ -184,7 +187,9 @@ def waits(runs: Iterable[Run]) -> Drawn:
         _told_bar(threads, row, run, count, f"{count:,}", [])
         _told_bar(memory, row, run, _kilobytes(run), _memory_words(run), [])
     name_rows(wall, [name.replace(", ", ",\n", 1) for name in names])
-    labels = ("seconds (bar: best)", "threads", "kB of memory for each")
+    again = any(len(run.rounds) > 1 for run in runs)
+    seconds = "seconds (bar: best)" if again else "seconds"
+    labels = (seconds, "threads", "kB of memory for each")
     for axes, label in zip(drawn, labels, strict=True):
         _few_numbers(axes, label)
     if all(run.memory is None for run in runs):
@@ -228,15 +233,17 @@ def _waits_names(runs: Sequence[Run]) -> list[str]:
 
 
 def _waits_title(runs: Sequence[Run], names: Sequence[str]) -> str:
-    # Of each way the run of the most waits: that of a few says little about memory.
     costs: dict[str, Run] = {}
-    for run in sorted(runs, key=lambda run: (len(run.spans), run.workers)):
-        if run.strategy != "serial" and run.memory is not None:
+    most = max(len(run.spans) for run in runs)
+    for run in sorted(runs, key=lambda run: run.workers):
+        if run.strategy != "serial" and len(run.spans) == most and _kilobytes(run):
             costs[run.strategy] = run
     if len(costs) == 2:
-        most, least = sorted(costs.values(), key=_kilobytes, reverse=True)
-        words = [f"{_memory_words(run)} in {run.strategy}" for run in (most, least)]
-        return f"A wait takes {words[0]}, {words[1]}"
+        words = [
+            f"{in_seconds(run.wall)}, {_memory_words(run)} each in {way}"
+            for way, run in costs.items()
+        ]
+        return f"{most:,} waits: {'; '.join(words)}"
     row = max(range(len(runs)), key=lambda row: len(runs[row].spans) / runs[row].wall)
     threads = quantity(len(runs[row].by_worker), "thread")
     return f"{names[row]}: {in_seconds(runs[row].wall)} in {threads}"
@@ -244,22 +251,23 @@ def _waits_title(runs: Sequence[Run], names: Sequence[str]) -> str:
 
 def _memory_words(run: Run) -> str:
     """Return the memory for each wait, in words."""
-    if run.memory is None:
-        return "not measured"
+    if run.memory is None or len(run.spans) < FEW:
+        return "not measured" if run.memory is None else "too few"
     each = _kilobytes(run)
     return f"{each:.1f} kB" if each < 10 else f"{each:,.0f} kB"
 
 
 def _kilobytes(run: Run) -> float:
-    return (run.memory or 0) / len(run.spans) / 1e3
+    few = len(run.spans) < FEW
+    return 0 if few else (run.memory or 0) / len(run.spans) / 1e3
 
 
 def _waits_sentence(name: str, run: Run) -> str:
-    memory = f"{_memory_words(run)} of memory for each"
+    said = f"{name}: {in_seconds(run.wall)}, {quantity(len(run.by_worker), 'thread')}"
     if run.memory is None:
-        memory = "memory not measured"
-    threads = quantity(len(run.by_worker), "thread")
-    return f"{name}: {in_seconds(run.wall)}, {threads}, {memory}."
+        return f"{said}, memory not measured."
+    each = f", {_memory_words(run)} of memory for each" if _kilobytes(run) else ""
+    return f"{said}{each}."
 
 
 @shown

@@ -307,7 +307,8 @@ def heartbeats(ticks: Mapping[str, Sequence[float]], every: float = 0.01) -> Dra
     axes.set_xlabel("seconds since the row's first tick (each line: a tick)")
     finding(axes, _heartbeats_title(ticks, list(stood)))
     return figure, " ".join(
-        f"{name}: {len(each)} ticks, at most {in_seconds(longest_gap(each))} apart."
+        f"{name}: {len(each)} ticks in {in_seconds(each[-1] - each[0])}, "
+        f"at most {in_seconds(longest_gap(each))} apart."
         for name, each in ticks.items()
     )
 
@@ -333,7 +334,9 @@ def _mark_gap(axes: Axes, row: int, ticks: Sequence[float]) -> None:
 
 def _heartbeats_title(ticks: Mapping[str, Sequence[float]], stood: list[str]) -> str:
     if not stood:
-        return "Every row kept ticking"
+        name = max(ticks, key=lambda name: longest_gap(ticks[name]))
+        longest = in_seconds(longest_gap(ticks[name]))
+        return f"No row stood still: at most {longest} without a tick ({cut(name, 30)})"
     title = f"The heartbeat stopped beside {listed(stood)}"
     if len(title) <= WORDS:
         return title
