@@ -249,19 +249,15 @@ def in_own_loop(
 ) -> Answer:
     """Run a coroutine in a new thread, in a loop of its own; return its answer.
 
-    A notebook's own thread has a loop that is in use. An interrupt cancels all tasks of
-    the new one; a thread that blocks it can't be ended, and goes on in the background.
+    A notebook's own thread has a loop that is in use. What interrupts the waiting
+    cancels all tasks of the new one; what blocks it goes on in the background.
 
     Args:
         main: returns the coroutine.
         giving_up: is called before the tasks are cancelled.
-
-    Raises:
-        BaseException: the coroutine's own, or what interrupts the waiting for it.
     """
     import asyncio
 
-    # An error is taken out when it is raised: held by its own frames it would stay.
     answers, errors = list[Answer](), list[BaseException]()
     given_up, loops = threading.Event(), list[asyncio.AbstractEventLoop]()
     # Before Python 3.13 a join() that is interrupted takes the thread for ended.
@@ -296,7 +292,7 @@ def in_own_loop(
         raise
     thread.join()
     if errors:
-        raise errors.pop()
+        raise errors.pop()  # held by its own frames it would stay
     return answers.pop()
 
 
