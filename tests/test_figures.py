@@ -408,7 +408,7 @@ def test_waits_say_what_each_run_costs() -> None:
         "1,000 waits, threads, 100 at a time: 5.00 s, 100 threads, "
         "memory not measured."
     )
-    title = "1,000 waits: 0.50 s, 42 kB each in threads; 0.50 s, 3.0 kB each in asyncio"
+    title = "1,000 waits: 0.50 s in threads, 0.50 s in asyncio"
     assert figure.axes[0].get_title("left") == title
     said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert said == [
@@ -416,6 +416,9 @@ def test_waits_say_what_each_run_costs() -> None:
         ["1", "1,000", "1", "100"],
         ["too few", "42 kB", "3.0 kB", "not measured"],
     ]
+    figure, _ = figures.waits.draw([threads, at_once(1000)])
+    title = "A wait takes 42 kB in threads, 3.0 kB in asyncio"
+    assert figure.axes[0].get_title("left") == title
     figure, _ = figures.waits.draw([loop, few])
     title = "1,000 waits, threads, 100 at a time: 5.00 s in 100 threads"
     assert figure.axes[0].get_title("left") == title

@@ -239,11 +239,11 @@ def _waits_title(runs: Sequence[Run], names: Sequence[str]) -> str:
         if run.strategy != "serial" and len(run.spans) == most and _kilobytes(run):
             costs[run.strategy] = run
     if len(costs) == 2:
-        words = [
-            f"{in_seconds(run.wall)}, {_memory_words(run)} each in {way}"
-            for way, run in costs.items()
-        ]
-        return f"{most:,} waits: {'; '.join(words)}"
+        if any(run.strategy == "serial" for run in runs):  # then it is about time
+            words = [f"{in_seconds(run.wall)} in {way}" for way, run in costs.items()]
+            return f"{most:,} waits: {', '.join(words)}"
+        words = [f"{_memory_words(run)} in {way}" for way, run in costs.items()]
+        return f"A wait takes {', '.join(words)}"
     row = max(range(len(runs)), key=lambda row: len(runs[row].spans) / runs[row].wall)
     threads = quantity(len(runs[row].by_worker), "thread")
     return f"{names[row]}: {in_seconds(runs[row].wall)} in {threads}"
