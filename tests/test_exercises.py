@@ -847,6 +847,29 @@ def test_an_interrupt_ends_it(pools: answers.Executors, tmp_path: Path) -> None:
     assert sent and not (tmp_path / "c").exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_an_interrupt_ends_what_the_answer_does_itself(tmp_path: Path) -> None:
+    """`nothing_stays` looks whether its thread has ended."""
+    sign, rounds = tmp_path / "a", [0]
+
+    def goes_on(function: Answer, items: list) -> None:
+        sign.touch()
+        while True:
+            rounds[0] += 1
+            time.sleep(0.003)
+
+    interrupt_when([str(sign)], [])
+    with pytest.raises(KeyboardInterrupt):
+        attempt(goes_on, Probe(math.isqrt), [])
+    assert until(lambda: stands_still(rounds))
+
+
+def stands_still(rounds: list[int]) -> bool:
+    before = rounds[0]
+    time.sleep(0.2)
+    return rounds[0] == before
+
+
 def test_the_pools_are_as_before() -> None:
     before = vars(ThreadPoolExecutor).copy(), vars(ProcessPoolExecutor).copy()
     tried(answers.mistyped)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import PicklingError
 from tempfile import TemporaryDirectory
-from threading import Thread
-from time import perf_counter
+from threading import Event, Thread
+from time import perf_counter, sleep
 from typing import Any
 
 from helpers.exercises.watch import Started, Watch, stop
@@ -36,6 +36,7 @@ class Attempt:
         calls: of each watched function, in order.
         pools: all that it started.
         caller: the process and the thread that called the answer.
+        over: set when the answer has returned, or raised.
         began, wall: when it began, and how long it took, in seconds.
     """
 
@@ -47,6 +48,7 @@ class Attempt:
     calls: list[list[Call]] = field(default_factory=list)
     pools: list[Started] = field(default_factory=list)
     caller: tuple[int, int] = (0, 0)
+    over: Event = field(default_factory=Event)
     began: float = 0.0
     wall: float = 0.0
 
@@ -130,14 +132,16 @@ def attempt(
         steps = [(steer or _meet)(each, tried.pools) for each in watched]
         caller.start()
         try:
-            tried.stopped = _until_done(caller, steps, tried.pools)
+            tried.stopped = _until_done(tried.over, steps, tried.pools)
             # While the gates are shut, none can end that nobody waits for.
             tried.left = "" if tried.stopped else watch.left()
         finally:
             for each in watched:
                 each.release()
-            watch.end(stuck=caller.is_alive())
-            stop(caller)
+            stuck = not tried.over.is_set()
+            watch.end(stuck)
+            if stuck:
+                stop(caller)
         tried.calls = [each.calls() for each in watched]
     return tried
 
@@ -159,13 +163,19 @@ def _call(
         tried.results = list(answered) if lazy else answered
     except BaseException as error:
         tried.error = error
-    tried.wall = perf_counter() - tried.began
+    finally:
+        tried.wall = perf_counter() - tried.began
+        tried.over.set()
 
 
-def _until_done(caller: Thread, steps: list[Steering], pools: list[Started]) -> str:
-    """Wait for the answer; return why it has to be stopped, if so."""
+def _until_done(over: Event, steps: list[Steering], pools: list[Started]) -> str:
+    """Wait for the answer; return why it has to be stopped, if so.
+
+    It sleeps: in Python 3.11 and 3.12 a thread whose join() is interrupted counts as
+    ended, though it runs, and would not be stopped.
+    """
     patience = perf_counter() + LIMIT
-    while caller.is_alive():
+    while not over.is_set():
         for step in steps:
             next(step, None)
         if any(started.lost_a_worker for started in pools):
@@ -175,7 +185,7 @@ def _until_done(caller: Thread, steps: list[Steering], pools: list[Started]) -> 
             )
         if perf_counter() > patience:
             return f"Your function had not returned after {LIMIT:g} seconds"
-        caller.join(0.01)
+        sleep(0.005)
     return ""
 
 
