@@ -9,6 +9,8 @@ import random
 import threading
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from time import perf_counter
@@ -41,12 +43,15 @@ TURNS = 10
 BEATS = 20
 FORGOTTEN = "What you return has not been awaited: it holds no results yet"
 NOT_ASYNC = "Write it with `async def`: it is called in a loop, and awaited"
+YIELDS = "There is a `yield` in it, so it can't be awaited: return a list instead"
 
 
 class AwaitedProbe(Probe):
     """A probe of `async def`: its calls wait at the gate together, in one thread.
 
-    They are noted here, and in no folder: nobody calls it in another process.
+    They are noted here, and in no folder: nobody calls it in another process. Each
+    takes a turn of the loop more than the one before it, so that not all are done when
+    the first is.
 
     Args:
         held: the items that have to wait at the gate while it is shut; None: all.
@@ -67,6 +72,8 @@ class AwaitedProbe(Probe):
         try:
             while number in self._at_gate and not self._open:
                 await asyncio.sleep(BEAT)
+            for _ in range(number):
+                await asyncio.sleep(0)
             if item == self.fails:
                 raise ValueError(self.FAILED)
             result = self.function(*args, **options)
@@ -112,11 +119,13 @@ class Heart:
 
     Attributes:
         ticks: when it did, by `perf_counter`.
+        over: whether the answer has returned, or raised.
         left: how many tasks still ran when the answer had returned.
     """
 
     def __init__(self) -> None:
         self.ticks: list[float] = []
+        self.over = False
         self.left = 0
 
     def beside(self, answer: Callable[..., Coroutine[Any, Any, Any]]) -> Answer:
@@ -130,8 +139,13 @@ class Heart:
 
     async def _run(self, answered: Coroutine[Any, Any, Any]) -> Any:
         ours = {asyncio.current_task(), asyncio.create_task(self._beat())}
+        # Of errors that nobody asks for the verdict tells, and no log.
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         await asyncio.sleep(BEAT)
-        result = await answered
+        try:
+            result = await answered
+        finally:
+            self.over = True
         for _ in range(TURNS):
             await asyncio.sleep(0)
         self.left = len(asyncio.all_tasks() - ours)
@@ -158,17 +172,19 @@ class AwaitedLoop(Exercise):
         self.heart = Heart()
 
     def judge(self, answer: Answer) -> Iterator[Line]:
-        if not is_async(answer):
-            yield Line(False, NOT_ASYNC)
+        if unfit := _unfit(answer):
+            yield Line(False, unfit)
             return
-        yield from self.judge_awaited(answer)
+        with _unwarned():
+            yield from self.judge_awaited(answer)
 
     def draw(self, answer: Answer) -> None:
         """Draw what an answer did, if a loop can run it."""
-        if is_async(answer):
+        if unfit := _unfit(answer):
+            say(unfit)
+            return
+        with _unwarned():
             super().draw(answer)
-        else:
-            say(NOT_ASYNC)
 
     def judge_awaited(self, answer: Answer) -> Iterator[Line]:
         """Yield the lines of the verdict on a function of `async def`."""
@@ -182,21 +198,40 @@ class AwaitedLoop(Exercise):
     ) -> Attempt:
         """Return an attempt in a loop, beside a heart."""
         self.heart = Heart()
-        with warnings.catch_warnings():
-            # Of coroutines that nobody awaits the verdict tells.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            tried = attempt(self.heart.beside(answer), *arguments, steer=steer)
-            gc.collect()
+        tried = attempt(self.heart.beside(answer), *arguments, steer=steer)
         if self.heart.left:
             words = "A task still ran when your function had returned"
             tried.left = f"{words}: {self.left_over}"
         return tried
 
 
+def _unfit(answer: Answer) -> str:
+    """Return why a loop can't run the answer, in words; empty if it can."""
+    if inspect.isasyncgenfunction(answer):
+        return YIELDS
+    return "" if is_async(answer) else NOT_ASYNC
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Don't warn of coroutines that nobody awaits: of them the verdict tells."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            yield
+        finally:
+            gc.collect()  # a traceback may keep one, and warn under a later cell
+
+
+def _is_pending(result: Any) -> bool:
+    """Return whether it only stands for a result."""
+    return inspect.isawaitable(result) or isinstance(result, Future)
+
+
 def forgotten(tried: Attempt) -> bool:
     """Return whether an answer gave what should have been awaited; drop that."""
     results = tried.results if isinstance(tried.results, list | tuple) else []
-    dropped = [each for each in (tried.results, *results) if inspect.isawaitable(each)]
+    dropped = [each for each in (tried.results, *results) if _is_pending(each)]
     for each in dropped:
         getattr(each, "close", lambda: None)()
     return bool(dropped)
@@ -235,22 +270,23 @@ class TenAtATime(AwaitedLoop):
     def judge_awaited(self, answer: Answer) -> Iterator[Line]:
         urls = addresses(self.URLS)
         fetch = AwaitedProbe(str.upper, self.PLACES)
+        self._taken = False
         tried = self.tried(answer, fetch, urls, steer=self._steer)
         if forgotten(tried):
             yield Line(False, FORGOTTEN)
             return
         yield judged_awaited(tried, [url.upper() for url in urls])
-        wrong = [*judged_calls(fetch.calls(), urls)]
+        calls = fetch.calls()
+        wrong = [] if tried.failure else [*judged_calls(calls, urls)]
         yield from wrong
-        if fetch.calls():
-            yield from self._judged_places(together(fetch.calls()))
+        if calls:
+            yield self._judged_places(tried, calls)
         yield from judged_leaving(tried)
         if not tried.failure and not wrong:
             fails = AwaitedProbe(str.upper, fails=urls[-1])
             yield judged_error(self.tried(answer, fails, urls))
 
     def _steer(self, fetch: AwaitedProbe, pools: list[Started]) -> Steering:
-        self._taken = False
         yield from meeting(fetch, pools)
         if len(here := fetch.waiting()) == self.PLACES:
             fetch.release(here[-1][1])  # not the first: they may end in any order
@@ -258,21 +294,21 @@ class TenAtATime(AwaitedLoop):
             self._taken = fetch.arrived > self.PLACES
         fetch.release()
 
-    def _judged_places(self, most: int) -> Iterator[Line]:
+    def _judged_places(self, tried: Attempt, calls: list[Call]) -> Line:
+        most = together(calls)
         if most > self.PLACES:
             words = f"{most} were fetched at the same time: only ten are allowed"
-            yield Line(False, words)
         elif most == 1:
             words = "One after the other: each was awaited before the next began"
-            yield Line(False, words)
         elif most < self.PLACES:
             words = f"Never more than {most} were fetched at a time: ten are allowed"
-            yield Line(False, words)
-        elif not self._taken:
+        elif tried.stopped and len(calls) == most:
+            words = "Ten were fetched, then no more: no place was given back"
+        elif len(calls) > most and not self._taken:
             words = "The next ones began when all ten were done: a free place was lost"
-            yield Line(False, words)
         else:
-            yield Line(True, "Ten were fetched at a time, never more")
+            return Line(True, "Ten were fetched at a time, never more")
+        return Line(False, words)
 
     def try_out(self, answer: Answer) -> Attempt:
         url = f"{server.start()}?delay=0.1"
@@ -294,13 +330,14 @@ class UnfreezeTheLoop(AwaitedLoop):
     def judge_awaited(self, answer: Answer) -> Iterator[Line]:
         files = [f"{word}.txt" for word in random.sample(WORDS, 6)]
         read = Probe(str.upper, meet=2)
+        self._early, self._alive = True, False  # unless the reads are seen to wait
         tried = self.tried(answer, read, files, steer=self._steer)
         (calls,) = tried.calls
         if forgotten(tried):
             yield Line(False, FORGOTTEN)
             return
         yield judged_awaited(tried, [file.upper() for file in files])
-        wrong = [*judged_calls(calls, files)]
+        wrong = [] if tried.failure else [*judged_calls(calls, files)]
         yield from wrong
         if calls:
             yield from self._judged_heart(tried, calls)
@@ -311,15 +348,19 @@ class UnfreezeTheLoop(AwaitedLoop):
 
     def _steer(self, read: Probe, pools: list[Started]) -> Steering:
         yield from meeting(read, pools)
-        before = len(self.heart.ticks)
-        yield from soon(lambda: len(self.heart.ticks) > before + 3)
-        self._alive = len(self.heart.ticks) > before + 3
+        heart, before = self.heart, len(self.heart.ticks)
+        yield from soon(lambda: heart.over or len(heart.ticks) > before + 3)
+        self._early, self._alive = heart.over, len(heart.ticks) > before + 3
         read.release()
 
     def _judged_heart(self, tried: Attempt, calls: list[Call]) -> Iterator[Line]:
         if any(call.span.worker == tried.caller for call in calls):
             words = "read was called in the loop's own thread: the heart stood still"
             yield Line(False, words)
+        elif self._early:
+            if not (tried.failure or tried.left):
+                words = "Your function had returned before all was read: await it"
+                yield Line(False, words)
         elif not self._alive:
             words = "The heart stood still: the loop waited for threads without `await`"
             yield Line(False, words)
@@ -337,7 +378,7 @@ class UnfreezeTheLoop(AwaitedLoop):
     def draw(self, answer: Answer) -> None:
         """Draw what an answer did, and the beats of the heart beside it."""
         super().draw(answer)
-        if is_async(answer) and len(self.heart.ticks) > 1:
+        if not _unfit(answer) and len(self.heart.ticks) > 1:
             heartbeats({"your loop": self.heart.ticks}, BEAT)
 
 
@@ -362,15 +403,17 @@ class CancelTheLate(AwaitedLoop):
         if forgotten(tried):
             yield Line(False, FORGOTTEN)
             return
-        if isinstance(tried.error, TimeoutError):
+        calls = fetch.calls()
+        late_calls = [call for call in calls if call.failed]
+        at_once = together(late_calls) == len(late)
+        if isinstance(tried.error, TimeoutError) and at_once:
             words = "One limit for all of them: what was done is lost"
             yield Line(False, words)
         else:
             yield from self._judged_results(tried, urls, late)
-        calls = fetch.calls()
-        yield from judged_calls(calls, urls)
-        late_calls = [call for call in calls if call.failed]
-        yield from self._judged_late(late_calls, cancelled=not tried.left)
+        if not tried.failure:
+            yield from judged_calls(calls, urls)
+        yield from self._judged_late(late_calls, not (tried.left or tried.stopped))
         yield from judged_leaving(tried)
         if not tried.failure:
             failing = next(url for url in urls if url not in late)
@@ -391,10 +434,11 @@ class CancelTheLate(AwaitedLoop):
     def _judged_results(
         self, tried: Attempt, urls: list[str], late: set[str]
     ) -> Iterator[Line]:
-        if tried.results == [url.upper() for url in urls if url not in late]:
+        expected = [None if url in late else url.upper() for url in urls]
+        if tried.results == [each for each in expected if each is not None]:
             words = "Only those that were done came back: put None for the late ones"
             yield Line(False, words)
-        elif tried.results == [None] * len(urls):
+        elif _has_lost(tried.results, expected):
             words = "What was done in time is lost: its text belongs in the list"
             yield Line(False, words)
         elif isinstance(tried.results, list) and any(
@@ -402,7 +446,6 @@ class CancelTheLate(AwaitedLoop):
         ):
             yield Line(False, "There is an error in your list: put None for a late one")
         else:
-            expected = [None if url in late else url.upper() for url in urls]
             yield judged_awaited(tried, expected)
 
     def _judged_late(self, late: list[Call], cancelled: bool) -> Iterator[Line]:
@@ -423,6 +466,15 @@ class CancelTheLate(AwaitedLoop):
         address = server.start()
         urls = [f"{address}?delay={delay}" for delay in (0.1, 0.9, 0.2, 1.5, 0.3)]
         return self.tried(answer, AwaitedProbe(fetch_async), urls, self.SECONDS)
+
+
+def _has_lost(results: Any, expected: list[Any]) -> bool:
+    """Return whether the results are those expected, but for None in some places."""
+    if not isinstance(results, list | tuple) or len(results) != len(expected):
+        return False
+    pairs = list(zip(results, expected, strict=True))
+    known = all(result is None or result == each for result, each in pairs)
+    return known and any(result is None is not each for result, each in pairs)
 
 
 ten_at_a_time = TenAtATime()
