@@ -474,7 +474,8 @@ def _has_lost(results: Any, expected: list[Any]) -> bool:
         return False
     pairs = list(zip(results, expected, strict=True))
     known = all(result is None or result == each for result, each in pairs)
-    return known and any(result is None is not each for result, each in pairs)
+    lost = any(result is None and each is not None for result, each in pairs)
+    return known and lost
 
 
 ten_at_a_time = TenAtATime()
