@@ -282,23 +282,26 @@ def test_the_simulated_machine_says_that_it_is_none() -> None:
 def test_a_serial_part_of_a_real_loop_comes_back() -> None:
     """With the core of each worker to itself, that is; else it can't be told here.
 
-    Other programs come and go, so it is measured until it holds, six times at most.
+    Other programs come and go, so it is measured until it holds, six times at most. A
+    task of 40 ms is long beside what disturbs it, a few ms here and there.
     """
-    n, given = calibrate(countdown, 0.01), machine.ceiling(2, seconds=0.1)
-    misses: list[float] = []
+    n, misses, slowed = calibrate(countdown, 0.04), list[float](), list[float]()
     while not misses or (misses[-1] >= 0.05 and len(misses) < 6):
         runs = sweep(
             countdown,
             [n] * 4,
             "processes",
             [0, 2],
-            rounds=10,
+            rounds=8,
             first=lambda: countdown(4 * n),
         )
         misses.append(abs(fit_amdahl(runs).values["serial"] - 0.5))
-    # Two cores that do the work of 1.8 move the serial part from 0.5 to 0.55.
+        alone, beside = (sum(s.cpu for s in runs[k].spans) for k in (0, 2))
+        slowed.append(beside / alone)
+    # Where a core is shared, with a hyper-thread or another machine's, the same work
+    # takes more of its time: 1.1 times moves the serial part from 0.5 to 0.55.
     if misses[-1] >= 0.05:
-        given = min(given, machine.ceiling(2, seconds=0.1))
-        if given < 1.8:
+        given = machine.ceiling(2, seconds=0.1)
+        if given < 1.8 or min(slowed) > 1.05:
             pytest.skip(f"this machine is giving the lab {given:.1f} of 2 cores")
-    assert misses[-1] < 0.05, misses
+    assert misses[-1] < 0.05, (misses, slowed)
