@@ -285,8 +285,8 @@ def test_a_serial_part_of_a_real_loop_comes_back() -> None:
     Other programs come and go, so it is measured until it holds, six times at most. A
     task of 40 ms is long beside what disturbs it, a few ms here and there.
     """
-    n, misses, slowed = calibrate(countdown, 0.04), list[float](), list[float]()
-    while not misses or (misses[-1] >= 0.05 and len(misses) < 6):
+    n, miss, fair = calibrate(countdown, 0.04), 1.0, list[float]()
+    for _ in range(6):
         runs = sweep(
             countdown,
             [n] * 4,
@@ -295,13 +295,15 @@ def test_a_serial_part_of_a_real_loop_comes_back() -> None:
             rounds=8,
             first=lambda: countdown(4 * n),
         )
-        misses.append(abs(fit_amdahl(runs).values["serial"] - 0.5))
+        miss = abs(fit_amdahl(runs).values["serial"] - 0.5)
+        if miss < 0.05:
+            return
+        # The same work takes more of the time of a core that is shared, with a
+        # hyper-thread say; and none while another program, or machine, has the core.
         alone, beside = (sum(s.cpu for s in runs[k].spans) for k in (0, 2))
-        slowed.append(beside / alone)
-    # Where a core is shared, with a hyper-thread or another machine's, the same work
-    # takes more of its time: 1.1 times moves the serial part from 0.5 to 0.55.
-    if misses[-1] >= 0.05:
-        given = machine.ceiling(2, seconds=0.1)
-        if given < 1.8 or min(slowed) > 1.05:
-            pytest.skip(f"this machine is giving the lab {given:.1f} of 2 cores")
-    assert misses[-1] < 0.05, (misses, slowed)
+        wall = sum(span.end - span.start for span in runs[2].spans)
+        if beside < 1.015 * alone and beside > 0.985 * wall:
+            fair.append(miss)
+    if not fair:
+        pytest.skip("other programs had part of two cores in each of six tries")
+    assert min(fair) < 0.05, fair
