@@ -39,6 +39,7 @@ def start() -> str:
     global _running, _address
     with _starting:
         if _running is None or _running.poll() is not None:
+            stop()  # closes the pipes of one that has ended
             _running = subprocess.Popen(
                 [sys.executable, "-m", "helpers.server"],
                 stdin=subprocess.PIPE,
