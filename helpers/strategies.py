@@ -176,7 +176,7 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
     """
     begin, options = parsed(strategy)
     in_threads = begin is threads or options.get("backend") == "threading"
-    check_workers(workers, processes=begin is not serial and not stays_here(strategy))
+    check_workers(workers, processes=not stays_here(strategy))
     if begin is serial and workers != 1:
         raise ValueError(f"'serial' is one worker, not {workers}: leave `workers` out")
     try:

@@ -285,7 +285,7 @@ def test_a_serial_part_of_a_real_loop_comes_back() -> None:
     Other programs come and go, so it is measured until it holds, six times at most. A
     task of 40 ms is long beside what disturbs it, a few ms here and there.
     """
-    n, miss, fair = calibrate(countdown, 0.04), 1.0, list[float]()
+    n, fair = calibrate(countdown, 0.04), list[float]()
     for _ in range(6):
         runs = sweep(
             countdown,
@@ -304,6 +304,5 @@ def test_a_serial_part_of_a_real_loop_comes_back() -> None:
         wall = sum(span.end - span.start for span in runs[2].spans)
         if beside < 1.015 * alone and beside > 0.985 * wall:
             fair.append(miss)
-    if not fair:
-        pytest.skip("other programs had part of two cores in each of six tries")
-    assert min(fair) < 0.05, fair
+    assert not fair, "it missed with two cores to itself"
+    pytest.skip("other programs had part of two cores in each of six tries")

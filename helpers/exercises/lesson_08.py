@@ -321,8 +321,8 @@ class UnfreezeTheLoop(AwaitedLoop):
     hints = (
         "read blocks: whichever thread calls it stands still. It must not be the one "
         "that the loop runs in.",
-        "asyncio.to_thread(read, file) has it called in another thread. Mind the "
-        "comma: read(file) would call it right here.",
+        "asyncio.to_thread(read, file) calls it in another thread. Mind the comma: "
+        "read(file) would call it right here.",
         "It gives a coroutine for each file. gather awaits them all.",
     )
     moral = "the threads wait, and the loop lives."
