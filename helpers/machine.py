@@ -8,6 +8,8 @@ import platform
 import subprocess
 import sys
 import sysconfig
+from contextlib import suppress
+from time import process_time
 from typing import NamedTuple
 
 # What each interpreter of the ceiling runs: count when told to, and print when the
@@ -128,6 +130,30 @@ def idle_seconds() -> float | None:
         for cpu, times in enumerate(counted)
         if cpu in allowed
     )
+
+
+def cpu_seconds(others: bool = True) -> dict[int, float] | None:
+    """Return the CPU time used so far by this process, and by those it started.
+
+    Args:
+        others: whether to look at those it started, and those that they started.
+
+    Returns:
+        Seconds, by the number of the process. None where nobody counts them: of others
+        it takes psutil.
+    """
+    found = {os.getpid(): process_time()}
+    if not others:
+        return found
+    try:
+        import psutil
+    except ImportError:
+        return None
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it has ended just now
+            times = child.cpu_times()
+            found[child.pid] = times.user + times.system
+    return found
 
 
 def memory_in_use() -> int | None:

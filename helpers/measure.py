@@ -18,6 +18,7 @@ from helpers.machine import (
     check_rounds,
     check_seconds,
     check_workers,
+    cpu_seconds,
     facts,
     idle_seconds,
     memory_in_use,
@@ -25,9 +26,8 @@ from helpers.machine import (
 from helpers.runs import Round, Run, best_of, by_workers, load, recorded, save
 from helpers.strategies import is_async, start, stays_here
 from helpers.trace import Span, Traced, TracedCoroutine
-from helpers.travel import Map, name_of
+from helpers.travel import Map, arrive, name_of
 from helpers.workers import let_kernel_end
-from helpers.workloads import nap
 
 # What a reader asks for is here, wherever it is written.
 __all__ = [
@@ -100,7 +100,7 @@ def run(
     inputs = _checked(function, inputs, [strategy])
     if memory:
         return _in_fresh_process(function, inputs, strategy, workers)
-    with _started(strategy, workers) as started:
+    with _started(function, strategy, workers) as started:
         return _one_round(function, inputs, (strategy, workers), started)
 
 
@@ -164,7 +164,8 @@ def race(
     kept: dict[str, list[Run]] = {name: [] for name in ways}
     with ExitStack() as stack, _progress(rounds * len(ways), function) as step:
         started = {
-            name: stack.enter_context(_started(*way)) for name, way in ways.items()
+            name: stack.enter_context(_started(function, *way))
+            for name, way in ways.items()
         }
         began = perf_counter()
         while len(min(kept.values(), key=len)) < rounds or (
@@ -208,7 +209,7 @@ def sweep(
         for _ in range(rounds):
             for count in kept:
                 way: Way = (strategy, count) if count else ("serial", 1)
-                with _started(*way) as started:
+                with _started(function, *way) as started:
                     kept[count].append(
                         _one_round(function, inputs, way, started, first)
                     )
@@ -295,8 +296,10 @@ def _cpu_time(function: Callable[[int], Any], n: int, calls: int) -> float:
 
 
 @contextmanager
-def _started(strategy: str | Map, workers: int) -> Iterator[Started]:
-    """Start a strategy, and wait until its workers are there."""
+def _started(
+    function: Callable[[Any], Any], strategy: str | Map, workers: int
+) -> Iterator[Started]:
+    """Start a strategy, and wait until its workers are there and have the function."""
     if callable(strategy):
         check_workers(workers)
         yield Started(strategy, 0.0, 0)
@@ -306,18 +309,23 @@ def _started(strategy: str | Map, workers: int) -> Iterator[Started]:
         if strategy == "asyncio":  # coroutines are made when they are needed
             yield Started(map_, perf_counter() - began, 0)
             return
-        last, ready = _all_there(map_, workers)
+        last, ready = _all_there(function, map_, workers)
         yield Started(map_, max(0.0, last - began), ready)
 
 
-def _all_there(map_: Map, workers: int) -> tuple[float, int]:
+def _all_there(
+    function: Callable[[Any], Any], map_: Map, workers: int
+) -> tuple[float, int]:
     """Wait for the workers; return when the last one began, and how many there are."""
+    # They get the function too: what its module imports belongs to the start.
+    arrival: Any = partial(arrive, function)
+    arrival.__name__ = name_of(function)
     first: dict[tuple[int, int], float] = {}
     patience = perf_counter() + PATIENCE
     # Long enough that no thread gets a second one before the last has been started.
     naps = [max(0.005, 0.0003 * workers)] * workers
     while len(first) < workers and perf_counter() < patience:
-        for _, noted in map_(Traced(nap), enumerate(naps)):
+        for _, noted in map_(Traced(arrival), enumerate(naps)):
             span = Span(*noted)
             first.setdefault(span.worker, span.start)
     return max(first.values()), len(first)
@@ -331,11 +339,13 @@ def _one_round(
     first: Callable[[], Any] | None = None,
 ) -> Run:
     with _no_collecting():
-        idle, began = idle_seconds(), perf_counter()
+        others = callable(way[0]) or not stays_here(way[0])
+        used, idle, began = cpu_seconds(others), idle_seconds(), perf_counter()
         serial = _cpu_time(lambda _: first(), 0, 1) if first else 0.0
         traced = (TracedCoroutine if is_async(function) else Traced)(function)
         answers = list(started.map_(traced, enumerate(inputs)))
         wall, since = perf_counter() - began, idle_seconds()
+        spent = _spent(used, cpu_seconds(others))
     results = [result for result, _ in answers]
     if any(map(inspect.iscoroutine, results[:1])):
         for coroutine in results:
@@ -355,10 +365,21 @@ def _one_round(
         idle=None if idle is None or since is None else max(0.0, since - idle),
         first=serial,
         ready=started.ready,
+        spent=spent,
         results=results,
         made={"date": date.today().isoformat(), **facts()},
     )
     return replace(run, rounds=(Round(wall, run.cores_busy),))
+
+
+def _spent(
+    before: dict[int, float] | None, after: dict[int, float] | None
+) -> float | None:
+    """Return the CPU time used between two looks at it, in seconds, if they tell."""
+    if before is None or after is None:
+        return None
+    used = (seconds - before.get(pid, 0.0) for pid, seconds in after.items())
+    return max(0.0, sum(used))
 
 
 def _spans(

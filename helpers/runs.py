@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 from helpers.trace import Span
 
 # Files of format 1 knew neither `ready` nor an idle time that is unknown; those of 2
-# no `memory`.
-FORMAT = 3
+# no `memory`; those of 3 no `spent`.
+FORMAT = 4
 # Systems count idle time in ticks of 10 to 16 ms. In less than some twenty of them the
 # count says nothing, in seconds.
 COUNTABLE = 0.2
+# So they do the CPU time of another process; a worker's ticks are full more often.
+COUNTABLE_CPU = 0.1
 # Tasks of one batch follow each other within so many seconds; a way to a worker process
 # and back takes longer (measured with joblib: 0.06 ms and more, against 0.001 ms).
 TOGETHER = 5e-5
@@ -54,6 +56,8 @@ class Run:
             looked, as for a map of your own.
         memory: bytes by which this process had grown at most while its workers were
             there; None where nobody looked.
+        spent: seconds of CPU time that this process and all that it started used
+            meanwhile, for the tasks and for everything else; None where nobody counts.
         results: what the function returned, in the order of the inputs; not saved.
         made: date, Python and machine.
     """
@@ -70,6 +74,7 @@ class Run:
     rounds: tuple[Round, ...] = ()
     ready: int = 0
     memory: int | None = None
+    spent: float | None = None
     results: list[Any] = field(default_factory=list, compare=False, repr=False)
     made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -89,6 +94,17 @@ class Run:
             return math.nan
         free = self.cores_busy + (self.first + self.idle) / self.wall
         return min(free, self.made.get("allowed cores", free))
+
+    @property
+    def useful_share(self) -> float:
+        """The share of all CPU time spent that the tasks had: 0 to 1.
+
+        The rest went into packing, sending, waking up and waiting. Unknown, nan, where
+        nobody counted, or so little was spent that the count says nothing.
+        """
+        if self.spent is None or self.spent < COUNTABLE_CPU:
+            return math.nan
+        return min(1.0, sum(span.cpu for span in self.spans) / self.spent)
 
     @property
     def by_worker(self) -> dict[tuple[int, int], list[Span]]:
@@ -405,6 +421,7 @@ _CHECKS = {
     "first": _length,
     "ready": _whole,
     "memory": lambda value: value is None or _whole(value),
+    "spent": lambda value: value is None or _length(value),
     "made": _facts,
     "rounds": lambda rounds: (
         bool(rounds) and all(r.wall > 0 and r.cores_busy >= 0 for r in rounds)

@@ -39,16 +39,19 @@ def threads(workers: int) -> Iterator[Map]:
 
 
 @contextmanager
-def processes(workers: int, start_method: StartMethod | None = None) -> Iterator[Map]:
+def processes(
+    workers: int, start_method: StartMethod | None = None, chunksize: int = 1
+) -> Iterator[Map]:
     """Workers with a process, a memory and a GIL each.
 
     Args:
         workers: how many.
         start_method: "fork", "forkserver" or "spawn"; None for the platform's default.
+        chunksize: how many inputs are sent at a time.
     """
     context = get_context(start_method)
     with ended(ProcessPoolExecutor(workers, context, begin_work)) as pool:
-        yield packed(pool.map)
+        yield packed(pool.map, lambda tasks: chunksize)
 
 
 @contextmanager
@@ -229,17 +232,26 @@ def parsed(strategy: str) -> tuple[Callable[..., Any], dict[str, Any]]:
         raise ValueError(f"no strategy {strategy!r}: choose from {list(STRATEGIES)}")
     begin = STRATEGIES[name]
     _, *options = inspect.signature(begin).parameters.values()
-    if len(words) > len(options):
-        raise ValueError(f"no strategy {strategy!r}: {_options_of(name, options)}")
-    found: dict[str, Any] = {}
-    for word, option in zip(words, options):
-        if word in _choices(option):
-            found[option.name] = word
-        elif word.isdecimal() and int in get_args(option.annotation) and int(word):
-            found[option.name] = int(word)
-        else:
+    found, left = dict[str, Any](), list(options)
+    for word in words:  # each is for the first of the options left that may be it
+        while left and (value := _value(left[0], word)) is None:
+            del left[0]
+        if not left:
             raise ValueError(f"no strategy {strategy!r}: {_options_of(name, options)}")
+        found[left.pop(0).name] = value
     return begin, found
+
+
+def _value(option: inspect.Parameter, word: str) -> str | int | None:
+    """Return what a word means as the option of a strategy; None if it can't be one."""
+    if word in _choices(option):
+        return word
+    number = int(word) if _takes_number(option) and word.isdecimal() else 0
+    return number or None
+
+
+def _takes_number(option: inspect.Parameter) -> bool:
+    return int in (option.annotation, *get_args(option.annotation))
 
 
 def _choices(option: inspect.Parameter) -> list[str]:
@@ -255,9 +267,8 @@ def _options_of(name: str, options: list[inspect.Parameter]) -> str:
     """Return what may follow the name of a strategy, in words."""
     if not options:
         return f"{name!r} takes no options"
-    number = {option.name: int in get_args(option.annotation) for option in options}
     allowed = [
-        f"{' or '.join(_choices(option) + ['a number'] * number[option.name])}"
+        " or ".join(_choices(option) + ["a number"] * _takes_number(option))
         for option in options
     ]
     return f"{name!r} may be followed by {', then by '.join(allowed)}"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from itertools import chain, pairwise
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from helpers.probe import Probe
@@ -88,6 +89,11 @@ class Package:
 @lru_cache(maxsize=4)
 def _unpacked(payload: bytes) -> Callable[[Any], Any]:
     return pickle.loads(payload)
+
+
+def arrive(function: Callable[..., Any], seconds: float) -> None:
+    """Sleep in a worker that has got the function, and what its module imports."""
+    sleep(seconds)
 
 
 def reported(

@@ -97,6 +97,39 @@ def sha256_rounds(rounds: int) -> str:
     return digest.hexdigest()
 
 
+class Multiply:
+    """Multiplies a matrix by itself, in NumPy, whose BLAS has threads of its own.
+
+    Each process makes a matrix when it gets this: so NumPy is there before the first
+    call, and nothing large is sent.
+
+    Args:
+        size: how many rows and columns the matrix has.
+        threads: how many threads BLAS may use; None: as many as it likes.
+
+    >>> Multiply(10)(3)
+    1.0
+    """
+
+    def __init__(self, size: int, threads: int | None = None) -> None:
+        import numpy
+
+        self.size, self.threads = size, threads
+        self._matrix = numpy.full((size, size), 1 / size)
+
+    def __reduce__(self) -> "tuple[type[Multiply], tuple[int, int | None]]":
+        return Multiply, (self.size, self.threads)
+
+    def __call__(self, times: int) -> float:
+        """Multiply so many times; return the sum of a row of the product, 1."""
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(self.threads, "blas"):
+            for _ in range(times):
+                product = self._matrix @ self._matrix
+        return round(float(product[0].sum()), 6)
+
+
 def nap(seconds: float) -> float:
     """Sleep (lets go of the GIL, uses no core); return the seconds asked for.
 

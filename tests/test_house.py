@@ -43,8 +43,8 @@ FOREIGN = {
 FOREIGN_IN_ROOM = {
     # It knows how joblib's pools end; their workers never ask it to.
     "workers": {"joblib"},
-    # What JupyterLab brings along fetches; workers that don't fetch never import it.
-    "workloads": {"tornado"},
+    # What fetches, or multiplies matrices, needs them; other workers never import them.
+    "workloads": {"tornado", "numpy", "threadpoolctl"},
     # They speak to the notebook, and read the call that is running.
     "said": {"IPython"},
     "claims": {"executing"},

@@ -51,6 +51,38 @@ def test_run_with_a_map_of_your_own() -> None:
     assert made.startup == 0
 
 
+@pytest.mark.parametrize("strategy", ["processes spawn", "multiprocessing_pool"])
+def test_the_cpu_time_of_the_workers_is_counted(strategy: str) -> None:
+    n = calibrate(countdown, 0.1)
+    made = run(countdown, [n] * 4, strategy, 2)
+    assert made.spent is not None
+    assert made.spent > 0.8 * sum(span.cpu for span in made.spans) > 0.2
+    assert made.useful_share > 0.7
+
+
+def test_tiny_tasks_one_by_one_are_a_small_share_of_the_cpu_time() -> None:
+    one_by_one = run(abs, range(3000), "processes", 2)
+    in_chunks = run(abs, range(3000), "processes 1000", 2)
+    assert one_by_one.useful_share < 0.2
+    assert one_by_one.results == in_chunks.results
+    assert one_by_one.spent is not None and in_chunks.spent is not None
+    assert in_chunks.spent < 0.5 * one_by_one.spent
+
+
+def test_what_the_function_imports_belongs_to_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["import time", "time.sleep(0.3)", "def double(x): return 2 * x"]
+    (tmp_path / "slow_to_import.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+    from slow_to_import import double  # type: ignore[import-not-found]
+
+    made = run(double, [1, 2], "processes spawn", 1)
+    assert made.results == [2, 4]
+    assert made.startup > 0.3
+    assert made.startup > made.wall
+
+
 def test_race_takes_turns_and_keeps_every_round() -> None:
     order = []
     here = threading.get_ident()

@@ -127,6 +127,15 @@ def test_the_cores_that_the_machine_had_for_it() -> None:
     assert math.isnan(a_run(span, wall=2.0).cores_free)
 
 
+def test_the_useful_share_is_the_tasks_part_of_all_cpu_time() -> None:
+    one, two = Span(0, 1, 1, 0.0, 2.0, 0.5), Span(1, 1, 2, 0.0, 2.0, 0.25)
+    assert a_run(one, two, spent=1.5).useful_share == 0.5
+    # The two are read off different clocks, and may differ by a tick.
+    assert a_run(one, two, spent=0.74).useful_share == 1
+    assert math.isnan(a_run(one, two).useful_share)
+    assert math.isnan(a_run(Span(0, 1, 1, 0, 1, 0.01), spent=0.02).useful_share)
+
+
 # How it is kept.
 
 
@@ -271,7 +280,8 @@ def test_a_run_of_the_first_format_is_loaded(tmp_path: Path) -> None:
     made = a_run(Span(0, 1, 1, 0, 1, 1), idle=0.5)
     made.save(tmp_path / "old.json")
     old = json.loads((tmp_path / "old.json").read_text()) | {"format": 1}
-    del old["ready"]
+    for later in ("ready", "memory", "spent"):
+        del old[later]
     (tmp_path / "old.json").write_text(json.dumps(old))
     assert Run.load(tmp_path / "old.json") == made
 

@@ -109,6 +109,8 @@ def test_windows_has_a_highest_number(monkeypatch: pytest.MonkeyPatch) -> None:
         "processes slow",
         "joblib processes",
         "processes spawn spawn",
+        "processes 10 spawn",
+        "processes 0",
         "multiprocessing_pool loky",
         "joblib nosuch",
     ],

@@ -2,14 +2,18 @@
 
 import ast
 import doctest
+import pickle
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from time import perf_counter, thread_time
+from typing import Any
 
+import numpy
 import pytest
+from threadpoolctl import threadpool_info
 
 from helpers import workloads
 
@@ -20,6 +24,35 @@ def test_the_answers_in_the_descriptions() -> None:
     failed, tried = doctest.testmod(workloads)
     assert tried >= 6
     assert failed == 0
+
+
+def test_matrices_are_multiplied_in_any_number_of_threads() -> None:
+    multiply = workloads.Multiply(30, threads=1)
+    sent = pickle.dumps(multiply)
+    assert len(sent) < 200  # not the matrix, of 7,200 bytes
+    assert pickle.loads(sent)(2) == multiply(1) == workloads.Multiply(20)(1) == 1
+
+
+def test_the_threads_of_blas_are_limited_for_the_call_only() -> None:
+    if not (before := blas_threads()):
+        pytest.skip("NumPy's BLAS doesn't tell its threads here")
+    seen: list[int] = []
+
+    class Spy:
+        def __matmul__(self, other: object) -> Any:
+            seen.extend(blas_threads())
+            return numpy.ones((1, 1))
+
+    multiply = workloads.Multiply(1, threads=1)
+    multiply._matrix = Spy()  # type: ignore[assignment]
+    multiply(1)
+    assert set(seen) == {1}
+    assert blas_threads() == before
+
+
+def blas_threads() -> list[int]:
+    found = threadpool_info()
+    return [each["num_threads"] for each in found if each["user_api"] == "blas"]
 
 
 GROUND = ["workloads", "trace", "probe", "travel", "workers"]
