@@ -21,9 +21,11 @@ from concurrent.futures import (
     ThreadPoolExecutor,
 )
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from multiprocessing import resource_tracker
 from multiprocessing.pool import Pool, ThreadPool
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ else:
 
     def _wait_for_end_of(parent: int) -> None:
         while os.getppid() == parent:
-            time.sleep(1)
+            time.sleep(0.5)
 
 
 # What a pool is like. It is "Any" here: the private names of one have no types.
@@ -351,8 +353,59 @@ def end_kept_loky() -> None:
         kept._executor.shutdown(wait=True)
 
 
+# What a kernel leaves behind.
+
+_kept: list[Any] = []  # as long as this Python runs
+
+
+@lru_cache(maxsize=1)
+def scratch_folder() -> Path:
+    """Return a folder for files that are gone when this Python is.
+
+    In a notebook they are gone too when the kernel has been killed.
+    """
+    import tempfile
+
+    made = tempfile.TemporaryDirectory(prefix="many_cores_", ignore_cleanup_errors=True)
+    _kept.append(made)
+    return Path(made.name)
+
+
+def _watch_kernel() -> None:
+    """Start what cleans up if this kernel is killed: outside its group of processes."""
+    import subprocess
+
+    nowhere = subprocess.DEVNULL
+    watcher = subprocess.Popen(
+        [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(scratch_folder())],
+        stdin=nowhere,
+        stdout=nowhere,
+        stderr=nowhere,
+        start_new_session=True,
+    )
+    _kept.append(watcher)
+
+
+def _clean_up_after(kernel: int, folder: str) -> None:
+    """Wait until a kernel has ended; end what it has started, and remove its folder.
+
+    All that it starts is in its group. Python's own cleaners, which are too, leave the
+    signal alone; they do their work when the others have gone.
+    """
+    import shutil
+
+    has_group = sys.platform != "win32" and os.getpgid(kernel) == kernel
+    _wait_for_end_of(kernel)
+    if has_group:
+        with suppress(ProcessLookupError):  # nobody is left
+            os.killpg(kernel, signal.SIGTERM)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def let_kernel_end() -> None:
     """Let the kernel that this runs in, if any, end at once and without complaints.
+
+    If it is killed, its workers end too.
 
     A kernel ends its children first, and waits for them. Those that serve pools don't
     end before it does: they ignore its signal, or nobody takes note of their end. So it
@@ -370,6 +423,7 @@ def let_kernel_end() -> None:
         return [child for child in all_children() if child.pid not in servants]
 
     kernel._process_children = children
+    _watch_kernel()
 
 
 def _servants() -> set[int | None]:
@@ -382,3 +436,7 @@ def _servants() -> set[int | None]:
     if server := loaded.get("multiprocessing.forkserver"):
         found.add(server._forkserver._forkserver_pid)
     return found
+
+
+if __name__ == "__main__":
+    _clean_up_after(int(sys.argv[1]), sys.argv[2])

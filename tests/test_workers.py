@@ -1,6 +1,7 @@
 """How workers begin and end, by names that other libraries may change."""
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing import forkserver, get_context, resource_tracker
 from multiprocessing.pool import Pool, ThreadPool
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from time import perf_counter
 from unittest.mock import MagicMock, Mock
@@ -216,6 +218,51 @@ def test_a_kernel_ends_without_a_complaint(
         _, left = psutil.wait_procs(family, 5)
     assert family and not left
     assert "leaked" not in terminal.read_text()
+
+
+# A reader's own pools: nothing in them knows of this kit.
+OWN_POOLS = {
+    "executor": "with ProcessPoolExecutor(2) as pool: list(pool.map(stay_on, signs))",
+    "Pool": "with Pool(2) as pool: pool.map(stay_on, signs)",
+    "joblib": "Parallel(2)(delayed(stay_on)(sign) for sign in signs)",
+}
+HOLDING = """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import Pool
+from multiprocessing.shared_memory import SharedMemory
+from joblib import Parallel, delayed
+import helpers.measure
+from helpers.workers import scratch_folder
+from tasks import stay_on
+(scratch_folder() / "array").write_bytes(bytes(1000))
+block = SharedMemory(create=True, size=1000)
+signs = [{folder!r} + "/" + sign for sign in (block.name.strip("/"), "second")]
+{pool}
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no groups of processes")
+@pytest.mark.parametrize("name", OWN_POOLS)
+def test_nothing_stays_of_a_kernel_that_is_killed(name: str, tmp_path: Path) -> None:
+    """Not of the reader's own pools either, and no shared memory, and no file."""
+    manager, client = start_new_kernel(cwd=str(Path(__file__).parent))
+    assert isinstance(manager.provisioner, LocalProvisioner)
+    kernel = psutil.Process(manager.provisioner.pid)
+    client.execute(HOLDING.format(folder=str(tmp_path), pool=OWN_POOLS[name]))
+    until(lambda: len(list(tmp_path.iterdir())) == 2)
+    (block,) = {sign.name for sign in tmp_path.iterdir()} - {"second"}
+    family = kernel.children(recursive=True)
+    last_words = [each.cmdline()[-1] for each in family]
+    (folder,) = (word for word in last_words if "many_cores_" in word)
+    assert Path(folder, "array").exists()
+    kernel.kill()
+    _, left = psutil.wait_procs(family, 10)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+    assert not left
+    assert not Path(folder).exists()
+    with pytest.raises(FileNotFoundError):
+        SharedMemory(block)
 
 
 def test_the_pool_of_multiprocessing_sends_in_chunks() -> None:
