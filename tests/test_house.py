@@ -61,8 +61,8 @@ NAMES = {
     "cancel_the_late send_a_setting shrink_the_serial_part sort_six ten_at_a_time "
     "too_many_trips unfreeze_the_loop wait_together",
     "explore": "gil joblib pools speedup waiting",
-    "figures": "break_even cores gains grid heartbeats outcomes race_bars speedup "
-    "startups stripes timeline waits",
+    "figures": "break_even cores gains grid heartbeats heat_map outcomes race_bars "
+    "speedup startups stripes timeline waits",
     "laws": "amdahl fit_amdahl fit_overhead gustafson karp_flatt serial_or_overhead "
     "speedups",
     "machine": "ceiling connections cores describe gil_enabled start_methods",
@@ -75,7 +75,7 @@ NAMES = {
     "travel": "worker_traceback",
     "workers": "begin_quietly",
     "workloads": "count_tokens countdown fetch fetch_async fetch_together fibonacci "
-    "library_files nap nap_async sha256_rounds",
+    "library_files Multiply nap nap_async sha256_rounds",
 }
 LISTED = [f"{room}.{name}" for room, names in NAMES.items() for name in names.split()]
 

@@ -6,7 +6,7 @@ figure and the sentence instead of showing them.
 
 from helpers.figures.bars import cores, gains, race_bars, startups, waits
 from helpers.figures.curves import MovingSpeedup, break_even, speedup
-from helpers.figures.grid import grid
+from helpers.figures.grid import grid, heat_map
 from helpers.figures.look import png
 from helpers.figures.times import batches, heartbeats, outcomes, stripes, timeline
 
@@ -18,6 +18,7 @@ __all__ = [
     "gains",
     "grid",
     "heartbeats",
+    "heat_map",
     "outcomes",
     "png",
     "race_bars",
