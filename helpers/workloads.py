@@ -83,6 +83,16 @@ def library_files(limit: int | None = None) -> list[str]:
     return [str(path) for path in files[:limit]]
 
 
+def rank(numbers: "Any", place: int) -> int:
+    """Return how many numbers of a NumPy array are below the one at that place.
+
+    >>> import numpy
+    >>> rank(numpy.array([30, 10, 20]), 2)
+    1
+    """
+    return int((numbers < numbers[place]).sum())
+
+
 def sha256_rounds(rounds: int) -> str:
     """Hash the same 64 KiB block rounds times; return the digest (lets go of the GIL).
 

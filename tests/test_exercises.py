@@ -50,6 +50,7 @@ SOLUTION_OPTIONS = {"too_many_trips": {"why": "b"}}
 PRELUDE = """
 import asyncio
 import multiprocessing
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from functools import partial
 from joblib import Parallel, delayed
@@ -163,6 +164,9 @@ STUBS = {
     "too_many_trips": [MANY_TRIPS, "Why is it slower?"],
     "read_the_law": ["all is serial, 1", "grows with the workers"],
     "shrink_the_serial_part": [f"The loads ran one after the other, {IN_THE_NOTEBOOK}"],
+    "send_once": ["packed for each item, 12 times"],
+    "longest_first": ["in the order they were given, the longest last"],
+    "read_ahead": ["More than ten inputs were read"],
     "ten_at_a_time": ["25 were fetched at the same time"],
     "unfreeze_the_loop": ["read was called in the loop's own thread"],
     "cancel_the_late": ["One limit for all of them"],

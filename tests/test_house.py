@@ -57,9 +57,10 @@ MOST_LINES, MOST_LINES_OF_A_CLASS, MEDIAN_LINES = 50, 150, 6
 # What readers type, and what therefore stays where it is.
 NAMES = {
     "claims": "claim coarse_clock fewer_cores_than gil_off",
-    "exercises": "as_they_come joblib_loop keep_the_count mend_the_pool read_the_law "
-    "cancel_the_late send_a_setting shrink_the_serial_part sort_six ten_at_a_time "
-    "too_many_trips unfreeze_the_loop wait_together",
+    "exercises": "as_they_come cancel_the_late joblib_loop keep_the_count "
+    "longest_first mend_the_pool read_ahead read_the_law send_a_setting send_once "
+    "shrink_the_serial_part sort_six ten_at_a_time too_many_trips unfreeze_the_loop "
+    "wait_together",
     "explore": "gil joblib pools speedup waiting",
     "figures": "break_even cores gains grid heartbeats heat_map outcomes race_bars "
     "speedup startups stripes timeline waits",

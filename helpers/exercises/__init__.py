@@ -5,6 +5,7 @@ from helpers.exercises.lesson_02 import as_they_come, sort_six
 from helpers.exercises.lesson_03 import mend_the_pool, send_a_setting
 from helpers.exercises.lesson_04 import joblib_loop, too_many_trips
 from helpers.exercises.lesson_05 import read_the_law, shrink_the_serial_part
+from helpers.exercises.lesson_06 import longest_first, read_ahead, send_once
 from helpers.exercises.lesson_08 import (
     cancel_the_late,
     ten_at_a_time,
@@ -16,9 +17,12 @@ __all__ = [
     "cancel_the_late",
     "joblib_loop",
     "keep_the_count",
+    "longest_first",
     "mend_the_pool",
+    "read_ahead",
     "read_the_law",
     "send_a_setting",
+    "send_once",
     "shrink_the_serial_part",
     "sort_six",
     "ten_at_a_time",

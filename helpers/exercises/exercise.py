@@ -147,14 +147,14 @@ class Loop(Exercise):
             yield Line(False, tried.failure)
             yield from judged_closing(tried)
             return
-        yield judged_results(tried.results, self.expected(items))
+        yield self.judge_results(tried, items)
         wrong = [*judged_calls(calls, items)]
         yield from wrong
         if calls:
             yield judged_meeting(tried, calls, meet)
         if self.computes:
             yield from judged_processes(tried, calls)
-        yield from self.judge_more(tried)
+        yield from self.judge_more(tried, items)
         again = self.drawn()
         failed = self.tried(answer, Probe(task, fails=again[-1]), again)
         yield from judged_closing(tried, failed)
@@ -165,7 +165,10 @@ class Loop(Exercise):
     def tried(self, answer: Answer, watched: Probe, items: list[Any]) -> Attempt:
         return attempt(answer, watched, *self.setting, items)
 
-    def judge_more(self, tried: Attempt) -> Iterator[Line]:
+    def judge_results(self, tried: Attempt, items: list[Any]) -> Line:
+        return judged_results(tried.results, self.expected(items))
+
+    def judge_more(self, tried: Attempt, items: list[Any]) -> Iterator[Line]:
         """Yield what else there is to say about the attempt."""
         yield from ()
 

@@ -157,7 +157,7 @@ class AsTheyCome(Loop):
         steer = self._showing.steer if watched.meet > 1 else None
         return attempt(answer, watched, items, self._showing.shown.append, steer=steer)
 
-    def judge_more(self, tried: Attempt) -> Iterator[Line]:
+    def judge_more(self, tried: Attempt, items: list[Any]) -> Iterator[Line]:
         yield from self._showing.judged()
 
     def try_out(self, answer: Answer, task: Answer | None = None) -> Attempt:

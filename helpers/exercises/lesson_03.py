@@ -3,6 +3,7 @@
 import operator
 import random
 from collections.abc import Iterator
+from typing import Any
 
 from helpers.exercises.attempt import Attempt
 from helpers.exercises.exercise import WORDS, Loop
@@ -28,7 +29,7 @@ class MendThePool(Loop):
     def expected(self, items: list[str]) -> list[int]:
         return [len(text.split()) for text in items]
 
-    def judge_more(self, tried: Attempt) -> Iterator[Line]:
+    def judge_more(self, tried: Attempt, items: list[Any]) -> Iterator[Line]:
         if any(started.method == "fork" for started in tried.pools):
             words = "fork copies the notebook into the workers: let them start fresh"
             yield Line(False, words)

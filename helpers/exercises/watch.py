@@ -1,4 +1,4 @@
-"""What an answer starts while it runs: pools, threads, processes.
+"""What an answer starts while it runs: pools, threads, processes, shared memory.
 
 A notebook may run other threads at the same time, and they may start workers too: these
 are left alone. An answer's are those that its own thread starts, and the threads that
@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from multiprocessing.pool import Pool
 from multiprocessing.process import BaseProcess
+from multiprocessing.shared_memory import SharedMemory
 from threading import Thread
 from time import monotonic
 from typing import Any
@@ -98,12 +99,14 @@ class Watch:
     Attributes:
         pools: its pools, and its calls of joblib's `Parallel`.
         threads, processes: those that it started without a pool.
+        blocks: the names of the blocks of shared memory that it made.
     """
 
     def __init__(self, caller: Thread) -> None:
         self.pools: list[Started] = []
         self.threads: list[Thread] = []
         self.processes: list[BaseProcess] = []
+        self.blocks: set[str] = set()
         self._family = {caller}
         self._known: dict[int, Started] = {}
 
@@ -121,6 +124,7 @@ class Watch:
                 (joblib.Parallel, "__call__", self._parallel),
                 (Thread, "start", self._start_thread),
                 (BaseProcess, "start", self._start_process),
+                (SharedMemory, "__init__", self._make_block),
             ):
                 stack.enter_context(_replaced(owner, name, instead, self._family))
             yield
@@ -136,6 +140,8 @@ class Watch:
             if _running(runners):
                 words = "still ran when your function had returned: join() waits for it"
                 return f"A {kind} {words}"
+        if any(map(_opened, self.blocks)):
+            return "A block of shared memory was left: unlink() removes it"
         return ""
 
     def end(self, stuck: bool) -> None:
@@ -152,6 +158,8 @@ class Watch:
             process.join(PATIENCE)
         for thread in _running(self.threads):
             stop(thread)
+        for block in filter(None, map(_opened, self.blocks)):
+            block.unlink()
 
     def _all_processes(self) -> list[BaseProcess]:
         return self.processes + [
@@ -163,7 +171,7 @@ class Watch:
     def _start_pool(
         self, original: Callable, pool: Any, *args: Any, **options: Any
     ) -> None:
-        if "joblib" in _callers():  # its calls are noted instead
+        if "joblib" in map(_package, _callers()):  # its calls are noted instead
             return original(pool, *args, **options)
         bound = inspect.signature(original).bind(pool, *args, **options)
         given, method = bound.arguments, None
@@ -200,13 +208,23 @@ class Watch:
     def _start_thread(self, original: Callable, thread: Thread) -> None:
         self._family.add(thread)
         original(thread)
-        if next(_callers()) not in LIBRARIES:
+        if _package(next(_callers())) not in LIBRARIES:
             self.threads.append(thread)
 
     def _start_process(self, original: Callable, process: BaseProcess) -> None:
         original(process)
-        if next(_callers()) not in LIBRARIES:
+        caller = next(_callers())
+        # A manager, unlike a pool, is nobody's but the answer's.
+        if _package(caller) not in LIBRARIES or caller == "multiprocessing.managers":
             self.processes.append(process)
+
+    def _make_block(
+        self, original: Callable, block: SharedMemory, *args: Any, **options: Any
+    ) -> None:
+        original(block, *args, **options)
+        given = inspect.signature(original).bind(block, *args, **options).arguments
+        if given.get("create"):
+            self.blocks.add(block.name)
 
 
 def stop(thread: Thread) -> None:
@@ -230,6 +248,14 @@ def _running(runners: Iterable[Any]) -> list[Any]:
     return running
 
 
+def _opened(name: str) -> SharedMemory | None:
+    """Return the block of shared memory with that name, if it is still there."""
+    try:
+        return SharedMemory(name)
+    except FileNotFoundError:
+        return None
+
+
 @contextmanager
 def _replaced(
     owner: type, name: str, instead: Callable, family: set[Thread]
@@ -251,10 +277,14 @@ def _replaced(
 
 
 def _callers() -> Iterator[str]:
-    """Yield the package of who calls a replaced method, then of who calls that."""
+    """Yield the module of who calls a replaced method, then of who calls that."""
     frame = inspect.currentframe()
     while frame:
         module = frame.f_globals.get("__name__", "")
         if module != __name__:
-            yield module.partition(".")[0]
+            yield module
         frame = frame.f_back
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
