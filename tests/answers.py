@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing.pool import ThreadPool
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +290,30 @@ def pool_task_never_returns(function: Function, items: list) -> list:
     with multiprocessing.Pool(2) as pool:
         pool.map(time.sleep, [600, 600])
     return in_a_row(function, items)
+
+
+def keep(array: Any) -> None:
+    """What an initializer does: each worker keeps what it is sent."""
+    globals()["kept_array"] = array
+
+
+def with_kept(function: Callable[[Any, Any], Any], item: Any) -> Any:
+    return function(kept_array, item)  # type: ignore[name-defined]  # noqa: F821
+
+
+def with_block(function: Callable[[Any, Any], Any], name: str, item: Any) -> Any:
+    """Call function with the array in a block of shared memory."""
+    import numpy
+
+    block: Any = SharedMemory(name)
+    array = numpy.frombuffer(block.buf)
+    result = function(array, item)
+    del array
+    block.close()
+    return result
+
+
+def with_file(function: Callable[[Any, Any], Any], path: str, item: Any) -> Any:
+    import numpy
+
+    return function(numpy.load(path, mmap_mode="r"), item)

@@ -1,5 +1,6 @@
 """What several test files use."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +17,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from helpers import machine
+from helpers import machine, workers
 
 START_METHODS = machine.start_methods()
 IN_PROCESSES = [
@@ -96,3 +98,28 @@ def interrupt_when(signs: list[str], sent: list[float]) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=press, daemon=True).start()
+
+
+@pytest.fixture
+def nothing_stays() -> Iterator[None]:
+    """A check leaves no process and no thread, but for joblib's own workers."""
+    threads = threads_now()
+    yield
+    workers.end_kept_loky()
+    assert until(lambda: not workers_of(), 5), workers_of()
+    assert until(lambda: not (threads_now() - threads), 5), threads_now() - threads
+
+
+def threads_now() -> set[threading.Thread]:
+    """Return the threads but for the one with which tqdm watches its bars."""
+    return {each for each in threading.enumerate() if each.name != "tqdm_monitor"}
+
+
+@contextmanager
+def default_method(method: str) -> Iterator[None]:
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method(method, force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(before, force=True)

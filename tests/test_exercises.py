@@ -1,6 +1,5 @@
 """Every check accepts its solution, and names what is wrong with each wrong answer."""
 
-import contextlib
 import math
 import multiprocessing
 import pickle
@@ -19,10 +18,15 @@ import answers
 import numpy
 import pytest
 from answers import in_a_row
-from conftest import START_METHODS, interrupt_when, until, workers_of
+from conftest import (
+    START_METHODS,
+    default_method,
+    interrupt_when,
+    threads_now,
+    until,
+)
 from IPython.core.interactiveshell import InteractiveShell
 from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
 from lessons import LESSONS, read
 from lessons import answer as lesson_answer
 
@@ -56,6 +60,8 @@ from functools import partial
 from joblib import Parallel, delayed
 """
 
+pytestmark = pytest.mark.usefixtures("nothing_stays")
+
 ALONE = "in the notebook's own thread: there was no pool"
 IN_THE_NOTEBOOK = "in the notebook itself: no worker did any"
 OF_ONE = "A pool of one worker"
@@ -79,21 +85,6 @@ IN_THREADS = "Threads did the work"
 MANY_TRIPS = "Hardly any number shared a trip"
 NO_PICKLE = "Something could not be sent"
 APART = {OF_ONE, FOR_EACH, WAITED, HELD_BACK, ONE_DID_ALL, IN_THE_NOTEBOOK}
-
-
-@pytest.fixture(autouse=True)
-def nothing_stays() -> Iterator[None]:
-    """A check leaves no process and no thread, but for joblib's own workers."""
-    threads = threads_now()
-    yield
-    get_reusable_executor().shutdown(wait=True)
-    assert until(lambda: not workers_of(), 5), workers_of()
-    assert until(lambda: not (threads_now() - threads), 5), threads_now() - threads
-
-
-def threads_now() -> set[threading.Thread]:
-    """Return the threads but for the one with which tqdm watches its bars."""
-    return {each for each in threading.enumerate() if each.name != "tqdm_monitor"}
 
 
 @pytest.fixture
@@ -808,16 +799,6 @@ def test_sort_six_shows_what_has_an_answer(capsys: pytest.CaptureFixture) -> Non
 
 
 # How an answer is watched.
-
-
-@contextlib.contextmanager
-def default_method(method: str) -> Iterator[None]:
-    before = multiprocessing.get_start_method(allow_none=True)
-    multiprocessing.set_start_method(method, force=True)
-    try:
-        yield
-    finally:
-        multiprocessing.set_start_method(before, force=True)
 
 
 def tried(answer: Answer, meet: int = 1) -> Attempt:

@@ -15,7 +15,7 @@ from helpers.exercises.attempt import Attempt, Steering, attempt, meeting, soon
 from helpers.exercises.exercise import Answer, Loop, wake_joblib
 from helpers.exercises.verdict import Line, together
 from helpers.exercises.watch import Started
-from helpers.probe import Call, Probe, item_of
+from helpers.probe import Call, Probe, item_of, worker
 from helpers.said import say
 from helpers.workloads import count_primes, nap, rank
 
@@ -179,7 +179,7 @@ class LongestFirst(Loop):
         (calls,) = tried.calls
         workers = len({call.span.worker for call in calls})
         if workers > self.WORKERS:
-            words = f"{workers} workers: take two, so that tasks wait for their turn"
+            words = "More than two workers: with two, the tasks wait for their turn"
             yield Line(False, words)
         elif workers == self.WORKERS:
             yield self._judged_order(calls, items)
@@ -303,10 +303,14 @@ class Reading:
             ended = len(self.work.calls())
             self.ahead = max(self.ahead, number - ended)
             if number == len(self.items):
-                begun = ended or self.work.waiting()
-                handed_in = begun or any(start.futures for start in self._pools)
-                self.all_first = not handed_in
+                self.all_first = not (ended or self._handed_in())
             yield item
+
+    def _handed_in(self) -> bool:
+        # The thread of a pool reads what has been handed to it.
+        of_a_pool = worker() != self.work.caller
+        submitted = any(started.futures for started in self._pools)
+        return of_a_pool or submitted or bool(self.work.waiting())
 
     def steer(self, work: Probe, pools: list[Started]) -> Steering:
         self._pools = pools
