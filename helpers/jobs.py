@@ -14,6 +14,10 @@ from helpers.measure import calibrate, run
 from helpers.runs import Run
 from helpers.trace import watched_countdown
 
+# A task multiplies matrices so often that the cubes of their rows add up to this: twice
+# for 500 rows.
+CUBES = 2.5e8
+
 
 class Job(NamedTuple):
     """What to measure.
@@ -28,6 +32,8 @@ class Job(NamedTuple):
         address: of the web server, for what fetches.
         memory: whether to look how much memory the runs take, as `run` does; not with
             a switch interval, which is that of this process.
+        size: the rows of the matrix, for what multiplies one.
+        threads: how many BLAS may use for that; None: as many as it likes.
     """
 
     workload: str
@@ -38,14 +44,23 @@ class Job(NamedTuple):
     interval: float | None = None
     address: str = ""
     memory: bool = False
+    size: int = 0
+    threads: int | None = None
 
 
 class Workload(NamedTuple):
-    """A function, what finds inputs of it for a job, and what asyncio runs instead."""
+    """A function, and what finds inputs of it for a job.
 
-    function: Callable[[Any], Any]
+    Attributes:
+        function, inputs: these two.
+        awaited: what asyncio runs instead.
+        made: makes the function for a job, where it isn't the same for all.
+    """
+
+    function: Callable[..., Any]
     inputs: Callable[[Job], list[Any]]
     awaited: Callable[[Any], Awaitable[Any]] | None = None
+    made: Callable[[Job], Callable[[Any], Any]] | None = None
 
 
 def _calibrated(function: Callable[[int], Any]) -> Workload:
@@ -61,6 +76,11 @@ def _addresses(job: Job) -> list[str]:
     return [f"{job.address}?delay={job.seconds}"] * job.tasks
 
 
+def _products(job: Job) -> list[int]:
+    """Return for each task how often it multiplies: the same work for any threads."""
+    return [max(1, round(CUBES / job.size**3))] * job.tasks
+
+
 WORKLOADS = {
     "count": _calibrated(workloads.countdown),
     "count and watch": _calibrated(watched_countdown),
@@ -73,6 +93,11 @@ WORKLOADS = {
         workloads.count_tokens, lambda job: list(workloads.library_files(job.tasks))
     ),
     "next to nothing": Workload(abs, lambda job: list(range(job.tasks))),
+    "multiply": Workload(
+        workloads.Multiply,
+        _products,
+        made=lambda job: workloads.Multiply(job.size, job.threads),
+    ),
 }
 
 
@@ -102,11 +127,13 @@ def runs_of(job: Job) -> Iterator[Run]:
     try:
         sys.setswitchinterval(job.interval or before)
         inputs = inputs_of(job)
-        plain, _, awaited = WORKLOADS[job.workload]
+        function, _, awaited, made = WORKLOADS[job.workload]
+        plain = made(job) if made else function
+        facts = {"size": job.size, "threads": job.threads} if made else {}
         for _ in range(job.rounds):
             for strategy, workers in job.ways:
                 function = (strategy == "asyncio" and awaited) or plain
-                made = run(function, inputs, strategy, workers, memory=job.memory)
-                yield replace(made, results=[])
+                done = run(function, inputs, strategy, workers, memory=job.memory)
+                yield replace(done, results=[], made=done.made | facts)
     finally:
         sys.setswitchinterval(before)

@@ -134,16 +134,32 @@ class Run:
         )
 
     @property
-    def batches(self) -> list[list[Span]]:
-        """The tasks that went to a worker together, as far as the clock shows it.
+    def chunksize(self) -> int:
+        """How many tasks were sent at a time; 0 where the strategy's name doesn't tell.
 
-        Tasks follow one another on a worker, in the order of the inputs, and hardly
-        later than they do at best: what is longer is a way to the worker and back.
+        "processes 10" sends 10, "processes" sends one. joblib tries to send as many as
+        it is told to.
+        """
+        kind, *options = self.strategy.split()
+        told = [int(word) for word in options if word.isdecimal()]
+        if kind == "processes":
+            return told[-1] if told else 1
+        return told[-1] if told and kind == "multiprocessing_pool" else 0
+
+    @property
+    def batches(self) -> list[list[Span]]:
+        """The tasks that went to a worker together.
+
+        They are chunks, where the strategy's name tells their size, or else as far as
+        the clock shows it: tasks follow one another on a worker, in the order of the
+        inputs, and hardly later than they do at best. What is longer is a way to the
+        worker and back.
         """
         found: list[list[Span]] = []
+        size = self.chunksize
         for spans in self.by_worker.values():
             for before, span in zip([None, *spans], spans, strict=False):
-                if before and span.task == before.task + 1 and _at_once(before, span):
+                if before and _together(before, span, size):
                     found[-1].append(span)
                 else:
                     found.append([span])
@@ -201,8 +217,16 @@ def _rows(spans: Iterable[Span]) -> list[list[Span]]:
     return rows
 
 
-def _at_once(before: Span, span: Span) -> bool:
-    return span.start - before.end < TOGETHER
+def _together(before: Span, span: Span, size: int) -> bool:
+    """Return whether two tasks of a worker came to it at the same time.
+
+    Args:
+        before, span: one after the other.
+        size: of a chunk; 0 if nobody knows.
+    """
+    if size:
+        return span.task // size == before.task // size
+    return span.task == before.task + 1 and span.start - before.end < TOGETHER
 
 
 def overlap(workers: Iterable[Iterable[tuple[float, float]]]) -> float:

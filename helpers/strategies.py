@@ -56,18 +56,22 @@ def processes(
 
 @contextmanager
 def multiprocessing_pool(
-    workers: int, start_method: StartMethod | None = None
+    workers: int,
+    start_method: StartMethod | None = None,
+    chunksize: int | None = None,
 ) -> Iterator[Map]:
     """The older pool of processes, from `multiprocessing` itself.
 
     Args:
         workers: how many.
         start_method: "fork", "forkserver" or "spawn"; None for the platform's default.
+        chunksize: how many inputs are sent at a time; None for as many as `Pool.map`
+            sends, in four chunks for each worker.
     """
     context = get_context(start_method)
     with ended(context.Pool(workers, begin_work)) as pool:
-        # As many chunks as `Pool.map` makes: four for each worker.
-        yield packed(_watched_map(pool), lambda tasks: ceil(tasks / (4 * workers)))
+        each = 4 * workers
+        yield packed(_watched_map(pool), lambda tasks: chunksize or ceil(tasks / each))
 
 
 @contextmanager

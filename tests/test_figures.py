@@ -6,15 +6,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import accumulate, combinations, pairwise
+from typing import Any
 
+import matplotlib
 import numpy
 import pytest
 from IPython.display import Image
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from simulated import simulated
 
@@ -112,6 +117,7 @@ def calls(run: Run) -> dict[str, tuple]:
         "gains": ({"work": race(run), "other": race(RUNS["usual"])},),
         "outcomes": (run, RUNS["usual"]),
         "grid": ({"len": {"pickle": "yes"}, "λ": {"pickle": "no"}}, "yes", "What"),
+        "heat_map": ({"long": race(run), "short": {}}, "speed-up", "useful share"),
         "startups": (race(run),),
         "break_even": ([race(run), race(RUNS["long"])],),
         "batches": (race(run),),
@@ -275,13 +281,18 @@ def test_the_roles_look_different() -> None:
 @pytest.mark.parametrize("name", [*look.LOOKS, "another"])
 def test_a_role_is_seen_on_white_and_on_black(name: str) -> None:
     """By the contrast of WCAG 2; the dark grey of the loop is for white paper."""
-    channels = [
-        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4
-        for each in to_rgb(look_of(name).colour)
-    ]
-    light = sum(map(float.__mul__, (0.2126, 0.7152, 0.0722), channels))
+    light = light_of(to_rgb(look_of(name).colour))
     assert 1.05 / (light + 0.05) >= 3
     assert (light + 0.05) / 0.05 >= 3 or name == "serial"
+
+
+def light_of(colour: tuple[float, ...]) -> float:
+    """Return the relative luminance of WCAG 2: what is left of a colour in grey."""
+    channels = [
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4
+        for each in colour
+    ]
+    return sum(map(float.__mul__, (0.2126, 0.7152, 0.0722), channels))
 
 
 def test_pyplot_stays_out() -> None:
@@ -479,6 +490,235 @@ def test_a_grid_fills_the_good_cells() -> None:
         figures.grid.draw({}, "travels", "What travels")
 
 
+def lasting(wall: float, spent: float | None = None, workers: int = 2) -> Run:
+    """Return a run of that wall time and that CPU time, of which the tasks had 1 s."""
+    return replace(a_run("processes", workers), wall=wall, spent=spent)
+
+
+# Speed-ups by length of a task and size of a chunk, and useful shares: as on a machine
+# of two cores, but for one cell that nobody knows and one that nobody has measured.
+GAINS = {"10 µs": (0.03, 0.2, 0.8), "1 ms": (0.9, 1.2, 1.5), "10 ms": (1.25, 1.7, 1.6)}
+SHARES = {"10 µs": (0.05, 0.3, 0.6), "1 ms": (0.8, 0.9, None), "10 ms": (0.9, 0.97, 1)}
+CHUNKS: dict[str, dict[object, Run | None]] = {
+    length: {
+        "serial": replace(lasting(1), strategy="serial"),
+        **{
+            size: lasting(1 / gain, share and 1 / share)
+            for size, gain, share in zip(
+                (1, 10, 100), gains, SHARES[length], strict=True
+            )
+        },
+    }
+    for length, gains in GAINS.items()
+}
+CHUNKS["10 ms"][1] = None
+
+
+def nested_on(cores: int) -> dict[int, dict[int, Run]]:
+    """Return runs that nobody made: processes and threads, up to twice the cores.
+
+    The second half of the cores are hyper-threads: each gives a quarter. Too many
+    threads slow each other down.
+    """
+    counts = [2**power for power in range(8) if 2**power <= 2 * cores]
+    whole = max(1, cores // 2)
+
+    def seconds(workers: int) -> float:
+        used = min(workers, cores)
+        gain = min(used, whole) + 0.25 * max(0, used - whole)
+        return 10 / gain * max(1, workers / cores) ** 0.3
+
+    return {
+        processes: {
+            threads: lasting(
+                seconds(processes * threads),
+                seconds(processes * threads) * min(processes * threads, cores),
+                processes,
+            )
+            for threads in counts
+        }
+        for processes in counts
+    }
+
+
+def cells_of(axes: Axes) -> dict[tuple[int, int], tuple[str, tuple, Text]]:
+    """Return by row and column what a heat map's cell shows: number, shade, text."""
+    shades = {
+        (round(patch.get_y() + 0.5), round(patch.get_x() + 0.5)): to_rgb(
+            patch.get_facecolor()
+        )
+        for patch in axes.patches
+        if isinstance(patch, Rectangle) and patch.get_fill()
+    }
+    return {
+        (round(text.get_position()[1]), round(text.get_position()[0])): (
+            text.get_text(),
+            shades[round(text.get_position()[1]), round(text.get_position()[0])],
+            text,
+        )
+        for text in axes.texts
+    }
+
+
+def test_a_heat_map_shows_its_numbers_and_the_best() -> None:
+    figure, sentence = figures.heat_map.draw(
+        CHUNKS, "speed-up", "useful share", rows="task", columns="chunk"
+    )
+    gains, shares = map(cells_of, figure.axes)
+    assert [gains[0, column][0] for column in range(3)] == ["0.03", "0.20", "0.80"]
+    assert [shares[1, column][0] for column in range(3)] == ["80", "90", "?"]
+    assert (2, 0) not in gains, "nobody has measured it"
+    for cells, best in ((gains, (2, 1)), (shares, (2, 2))):
+        bold = [
+            cell for cell, (_, _, text) in cells.items() if text.get_weight() == "bold"
+        ]
+        assert bold == [best]
+    for axes, (row, column) in zip(figure.axes, ((2, 1), (2, 2)), strict=True):
+        (frame,) = [patch for patch in axes.patches if not patch.get_fill()]
+        assert frame.get_bbox().contains(column, row)
+    assert figure.get_suptitle() == (
+        "Speed-up over the loop: at best 1.70 × (task 10 ms, chunk 10), at worst 0.03 ×"
+    )
+    assert sentence == (
+        "Speed-up over the loop: at best 1.70 × (task 10 ms, chunk 10), "
+        "at worst 0.03 × (task 10 µs, chunk 1). "
+        "Useful share of the CPU time: at best 100 % (task 10 ms, chunk 100), "
+        "at worst 5 % (task 10 µs, chunk 1), unknown (“?”) in 1 of 8: "
+        "less than 0.1 s of CPU time in all, or a system that doesn't count it. "
+        "As fast as the loop or faster (task, with chunk): "
+        "1 ms and 10 ms with 10 and 100; no other."
+    )
+
+
+def test_a_heat_map_draws_break_even_between_cells() -> None:
+    figure, _ = figures.heat_map.draw(CHUNKS, "useful share", "speed-up")
+    share, gain = (
+        {
+            tuple(map(tuple, line))
+            for each in axes.collections
+            for line in lines_in(each)
+        }
+        for axes in figure.axes
+    )
+    assert gain - share == {
+        ((0.5, 0.5), (1.5, 0.5)),
+        ((1.5, 0.5), (2.5, 0.5)),
+        ((0.5, 0.5), (0.5, 1.5)),
+    }
+    drawn = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert "break-even: as fast as the loop" in drawn
+    figure, sentence = figures.heat_map.draw(
+        {"a": {"serial": lasting(1), 1: lasting(2)}}, "speed-up"
+    )
+    assert figure.get_suptitle() == "Never as fast as the loop: at best 0.50 × (a, 1)"
+    assert "No cell is as fast as the loop" in sentence
+    drawn = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert drawn == {"darker: more", "the best"}
+
+
+def lines_in(drawn: Artist) -> list:
+    """Return the lines of a collection, but for the pale ones around empty cells."""
+    if not isinstance(drawn, LineCollection) or drawn.get_zorder() == 0:
+        return []
+    return drawn.get_segments()
+
+
+@pytest.mark.parametrize("cores", [2, 8, 64])
+def test_a_heat_map_keeps_its_order_in_grey_and_its_numbers_readable(
+    cores: int,
+) -> None:
+    figure, _ = figures.heat_map.draw(nested_on(cores), "wall", "CPU time")
+    for axes, of in zip(figure.axes, ("wall", "spent"), strict=True):
+        cells, shades = cells_of(axes), []
+        for row, cells_there in enumerate(nested_on(cores).values()):
+            for column, run in enumerate(cells_there.values()):
+                shades.append((getattr(run, of), light_of(cells[row, column][1])))
+        shades.sort(key=lambda each: (each[0], -each[1]))
+        assert all(light >= darker for (_, light), (_, darker) in pairwise(shades))
+        assert shades[0][1] > 10 * shades[-1][1]
+        for _, shade, text in cells.values():
+            lights = sorted([light_of(shade), light_of(to_rgb(text.get_color()))])
+            assert (lights[1] + 0.05) / (lights[0] + 0.05) >= 4.5
+
+
+def test_a_heat_map_goes_by_logarithms_where_values_lie_far_apart() -> None:
+    for walls, even in (([1, 30, 900], True), ([1, 2, 9], False)):
+        row = {column: lasting(wall) for column, wall in enumerate(walls)}
+        figure, _ = figures.heat_map.draw({"a": row}, "wall")
+        cells = cells_of(figure.axes[0])
+        middle = to_rgb(matplotlib.colormaps["cividis_r"](0.5))
+        assert (cells[0, 1][1] == pytest.approx(middle, abs=0.01)) == even
+
+
+@pytest.mark.parametrize("cores", [2, 8, 64])
+def test_a_heat_map_joins_the_cells_that_fill_the_cores(cores: int) -> None:
+    names: dict[str, Any] = {"rows": "processes", "columns": "threads"}
+    nested = nested_on(cores)
+    figure, sentence = figures.heat_map.draw(nested, "wall", **names, cores=cores)
+    line = joined(figure)
+    powers = len(nested) - 1
+    inside = [tuple(point) for point in line[1:-1]]
+    assert inside == [(column, powers - 1 - column) for column in range(powers)]
+    assert f"Wall time where processes × threads = {cores} cores: " in sentence
+    legend = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert f"processes × threads = {cores} cores" in legend
+
+
+def joined(figure: Figure) -> numpy.ndarray:
+    """Return the points of the one line that joins cells: drawn on a rim, so twice."""
+    lines = [line for each in figure.axes[0].collections for line in lines_in(each)]
+    assert len(lines) == 2
+    return lines[0]
+
+
+def test_a_heat_map_joins_nothing_that_is_not_so() -> None:
+    names: dict[str, Any] = {"rows": "processes", "columns": "threads"}
+    nested = nested_on(2)  # 1, 2 and 4 of each
+    figure, sentence = figures.heat_map.draw(nested, "wall", **names, cores=6)
+    line = joined(figure)
+    between = 1 + numpy.log2(1.5)  # 3, between 2 and 4
+    inside = [(between - 1, 2), (1, between), (between, 1), (2, between - 1)]
+    assert line[1:-1] == pytest.approx(numpy.array(inside), abs=1e-6)
+    assert "No cell here has processes × threads = 6 cores." in sentence
+    figure, sentence = figures.heat_map.draw(nested, "wall", **names, cores=64)
+    assert not [line for each in figure.axes[0].collections for line in lines_in(each)]
+    assert "No cell here has processes × threads = 64 cores." in sentence
+    legend = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert legend == {"darker: more", "the best"}
+    with pytest.raises(ValueError, match="needs rows and columns of numbers"):
+        figures.heat_map.draw(CHUNKS, "wall", cores=2)
+
+
+def test_a_heat_map_marks_a_setting_measured_or_not() -> None:
+    for place, said in (((4, 1), "9.85 s, 19.7 s"), ((8, 2), "not measured yet")):
+        nested = {**nested_on(2), 8: dict.fromkeys((1, 2, 4))}
+        figure, sentence = figures.heat_map.draw(nested, "wall", "CPU time", mark=place)
+        row, column = place
+        assert f"Your setting ({row}, {column}): {said}." in sentence
+        for axes in figure.axes:
+            (mark,) = axes.lines
+            x, y = mark.get_xydata()[0]
+            assert (x, y) == (numpy.log2(column) - 0.5, numpy.log2(row) - 0.5)
+    with pytest.raises(ValueError, match=r"^heat_map: there is no cell 3, 1 to mark$"):
+        figures.heat_map.draw(nested_on(2), "wall", mark=(3, 1))
+
+
+def test_a_heat_map_of_numbers_is_in_their_order() -> None:
+    cells = {10: {100: lasting(1)}, 2: {20: lasting(2), 3: None}}
+    figure, _ = figures.heat_map.draw(cells, "wall")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["3", "20", "100"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["2", "10"]
+    assert cells_of(axes).keys() == {(0, 1), (1, 2)}
+
+
+def test_what_nobody_measured_is_called_simulated_in_a_heat_map() -> None:
+    runs = simulated([1, 2], 0.1)
+    row = {"serial": runs[0], 1: runs[1], 2: runs[2]}
+    figure, _ = figures.heat_map.draw({"loop": row}, "speed-up")
+    assert figure.get_suptitle().endswith("(simulated)")
+
+
 def guessed(value: float, unit: str = "×") -> Guess:
     return number("How many?", 0, 128, value, unit, step=0.01)
 
@@ -507,7 +747,26 @@ def machines(workers: int) -> dict[str, tuple[Figure, str]]:
         "break_even": figures.break_even.draw(races, guessed(0.1, "ms")),
         "speedup": figures.speedup.draw({"threads": many}, ceiling, None, near),
         "grid": figures.grid.draw({"len": {"pickle": "yes"}}, "yes", "What travels"),
+        **heat_maps(workers),
         **waiting(workers),
+    }
+
+
+def heat_maps(workers: int) -> dict[str, tuple[Figure, str]]:
+    """Return heat maps as a machine of that many cores gives them."""
+    draw, nested = figures.heat_map.draw, nested_on(workers)
+    names: dict[str, Any] = {"rows": "processes", "columns": "threads in each"}
+    twelve = [*range(1, 13)]
+    full = {
+        a: {"serial": lasting(9), **{b: lasting(a * b) for b in twelve}} for a in twelve
+    }
+    return {
+        "nested": draw(nested, "wall", "CPU time", **names, cores=workers, mark=(1, 1)),
+        "one of them": draw(nested, "CPU time", cores=6, **names),
+        "chunks": draw(
+            CHUNKS, "speed-up", "useful share", rows="task", mark=("10 µs", 1)
+        ),
+        "twelve": draw(full, "speed-up", "wall", **names, cores=workers, mark=(12, 12)),
     }
 
 
@@ -601,6 +860,19 @@ MISSING: dict[str, list[tuple]] = {
     "break_even": [([],), ([UNCOMPARED],), ([race(RUNS["usual"]), UNCOMPARED],)],
     "speedup": [({},), ({"threads": {0: RUNS["usual"]}},), ({"threads": {}},)],
     "grid": [({}, "yes", "What travels"), ({"len": {}}, "yes", "What travels")],
+    "heat_map": [
+        ({}, "wall"),
+        ({"long": {}}, "wall"),
+        ({"long": {1: None}}, "wall"),
+        ({"long": {"serial": RUNS["usual"]}}, "wall"),
+        ({"long": {1: NOTHING}}, "wall"),
+        ({"threads": RUNS["usual"]}, "wall"),
+        ({"long": {1: RUNS["usual"]}}, "speed-up"),
+        ({"long": {1: RUNS["usual"], "serial": None}}, "speed-up"),
+        ({"long": {1: RUNS["usual"]}},),
+        ({"long": {1: RUNS["usual"]}}, "time"),
+        ({"long": {1: RUNS["usual"]}}, "wall", "CPU time", "speed-up"),
+    ],
     "waits": [([],), ([NOTHING],)],
     "heartbeats": [({},), ({"time.sleep": []},), ({"a": [1.0, 2.0], "b": [1.0]},)],
 }

@@ -6,6 +6,23 @@ once is kept.
 """
 
 from helpers.explore.explorer import Explorer
-from helpers.explore.explorers import gil, joblib, pools, speedup, waiting
+from helpers.explore.explorers import (
+    chunks,
+    gil,
+    joblib,
+    nested,
+    pools,
+    speedup,
+    waiting,
+)
 
-__all__ = ["Explorer", "gil", "joblib", "pools", "speedup", "waiting"]
+__all__ = [
+    "Explorer",
+    "chunks",
+    "gil",
+    "joblib",
+    "nested",
+    "pools",
+    "speedup",
+    "waiting",
+]

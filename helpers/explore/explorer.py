@@ -21,6 +21,8 @@ class Explorer(Viewer):
         plan: returns what to measure, for the settings.
         draw: returns pictures of runs for the settings: PNGs, each with its sentence.
         runs: what a plain call has measured: shown until a control is moved.
+        together: whether a picture also shows what was measured for other settings:
+            then `draw` gets these runs too, `runs` among them, as its second argument.
 
     Attributes:
         conductor: lets one explorer measure at a time; all have the same.
@@ -36,9 +38,12 @@ class Explorer(Viewer):
         plan: Callable[..., Job],
         draw: Draw,
         runs: Iterable[Run] = (),
+        together: bool = False,
     ) -> None:
-        super().__init__(name, controls, draw)
-        self._plan, self._shelf, self._measured = plan, Shelf(), Kept()
+        super().__init__(name, controls, self._with_all(draw) if together else draw)
+        first = Kept(runs)
+        self._plan, self._together, self._measured = plan, together, Kept()
+        self._shelf = Shelf(first)
         self.run_button.on_click(lambda _: self.run())
         self.stop_button.on_click(lambda _: self.stop())
         for control in controls.values():
@@ -48,13 +53,16 @@ class Explorer(Viewer):
                 self._open[name].close()
             self._open[name] = self
             self._planned = self._job()
-            self._greet(Kept(runs))
+            self._greet(first)
         self.conductor.watch_cells()
 
     def _greet(self, first: Kept) -> None:
         drawn = "Drawn from a run of this lesson" if first.runs else ""
         greeting = f"{drawn or 'Nothing measured yet'}. Move a control, or press Run."
         self.say(self.show(first) or greeting)
+
+    def _with_all(self, draw: Draw) -> Draw:
+        return lambda runs, **settings: draw(runs, self._shelf.best(), **settings)
 
     @property
     def measuring(self) -> bool:
@@ -103,6 +111,8 @@ class Explorer(Viewer):
         """Keep a run; draw after the first round and the last."""
         kept = self._measured
         kept.runs.append(run)
+        if self._together:
+            self._shelf.outdate()
         self.progress.value = len(kept.runs)
         # Not after each: drawing takes a core from the next round.
         if (kept.rounds == 1 or kept.complete) and (why_not := self.show(kept)):

@@ -1,7 +1,10 @@
 """The explorers: what each lets its reader turn, measures for that, and draws."""
 
 import functools
+import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as widgets
@@ -11,6 +14,7 @@ from helpers import figures, server
 from helpers.explore.explorer import Explorer
 from helpers.explore.frame import WIDE, choice, slider, steps
 from helpers.explore.kept import SOURCE, Picture, from_source
+from helpers.figures.grid import Grid
 from helpers.jobs import WORKLOADS, Job
 from helpers.laws import fit_amdahl
 from helpers.machine import connections, cores
@@ -18,11 +22,26 @@ from helpers.runs import Run, by_workers
 
 # Those whose tasks can be made as long as is wished. "count" does for bars what
 # "count and watch" does for stripes.
-UNTIMED = ("count and watch", "tokenize files", "next to nothing")
+UNTIMED = ("count and watch", "tokenize files", "next to nothing", "multiply")
 TIMED = [name for name in WORKLOADS if name not in UNTIMED]
 BOTH = "threads and processes"
+# By row, by column: a run, or none yet.
+Cells = dict[Any, dict[Any, Run | None]]
 # Seconds that the waits of one run may take, all told.
 LONGEST = 20
+# Tasks by the seconds that one takes: work enough that its share can be told.
+LENGTHS = {
+    "10 µs": (1e-5, 8000),
+    "100 µs": (1e-4, 2000),
+    "1 ms": (1e-3, 200),
+    "10 ms": (1e-2, 20),
+}
+CHUNKS = (1, 10, 100)
+# So many pieces of a run can be told apart on a worker's row.
+PIECES = 40
+# Processes, or threads in each, at most, however many cores the machine has.
+MOST = 16
+NO_LIMIT = "any"
 
 
 def gil(*runs: Run) -> Explorer:
@@ -152,6 +171,169 @@ def speedup(
         for run in from_source(name, swept.values())
     ]
     return Explorer("speedup", controls, plan, draw, found)
+
+
+def chunks(grid: Grid | None = None) -> Explorer:
+    """Explore chunks: length of a task, tasks in a chunk, workers, and kind of pool.
+
+    Args:
+        grid: what the lesson has measured, to draw at first: by length of a task, by
+            tasks in a chunk, a run; the loop at "serial".
+    """
+    most = min(MOST, 2 * cores().allowed)
+    controls = {
+        "length": steps("one task takes", {name: name for name in LENGTHS}, "10 µs"),
+        "size": steps("tasks in a chunk", {str(size): size for size in CHUNKS}, 1),
+        "workers": slider("workers", min(2, most), 1, most),
+        "kind": choice("kind", ["processes", "multiprocessing_pool", "joblib"]),
+    }
+
+    def plan(length: str, size: int, workers: int, kind: str) -> Job:
+        seconds, tasks = LENGTHS[length]
+        ways = (("serial", 1), (f"{kind} {size}", workers))
+        return Job("count", tasks, seconds, ways, rounds=2)
+
+    def draw(runs: list[Run], measured: list[Run], **settings: Any) -> list[Picture]:
+        *others, last = _parallel(runs)
+        kind, size = _pool_of(last)
+        drawn = figures.heat_map.draw(
+            _chunk_cells(_with_others(runs, measured), last),
+            *("speed-up", "useful share"),
+            rows="task",
+            columns="chunk",
+            mark=None if others else (_length_of(last), size or kind),
+        )
+        if others:
+            return [_picture(drawn)]
+        *_, end = last.batches[: PIECES * len(last.by_worker)]
+        first = 1.02 * (end[-1].end - last.began)
+        return [_picture(drawn), _picture(figures.batches.draw(_named(runs), first))]
+
+    first = [
+        run
+        for row, cells in (grid or {}).items()
+        for run in from_source(str(row), filter(None, cells.values()))
+    ]
+    return Explorer("chunks", controls, plan, draw, first, together=True)
+
+
+def nested(grid: Grid | None = None, size: int = 500) -> Explorer:
+    """Explore pools in pools: workers, and the threads that BLAS has in each.
+
+    Args:
+        grid: what the lesson has measured, to draw at first: by number of processes,
+            by number of threads in each, a run of `Multiply(size, threads)`. Cells that
+            are measured later stand among them if these are 16 tasks too.
+        size: of the matrices in these runs.
+    """
+    counts = _counts()
+    numbers = {str(count): count for count in counts}
+    sizes = {f"{rows} × {rows}": rows for rows in (100, 200, 500, 1000)}
+    controls = {
+        "size": steps("matrix", sizes, 500),
+        "workers": steps("processes", numbers, 1),
+        "threads": steps("threads in each", numbers, 1),
+        "limit": widgets.Checkbox(True, description="limit the threads", **WIDE),
+    }
+
+    def plan(size: int, workers: int, threads: int, limit: bool) -> Job:
+        ways = (("processes", workers),)
+        limited = threads if limit else None
+        return Job("multiply", 16, 0.02, ways, 2, size=size, threads=limited)
+
+    def draw(runs: list[Run], measured: list[Run], **settings: Any) -> list[Picture]:
+        *others, last = _parallel(runs)
+        cells: Cells = {each: dict.fromkeys([*counts, NO_LIMIT]) for each in counts}
+        for run in _with_others(runs, measured):
+            if _work_of(run) == _work_of(last):
+                cells.setdefault(run.workers, {})[_threads_of(run)] = run
+        drawn = figures.heat_map.draw(
+            cells,
+            *("wall", "CPU time"),
+            rows="processes",
+            columns="threads",
+            cores=last.made.get("allowed cores"),
+            mark=None if others else (last.workers, _threads_of(last)),
+        )
+        return [_picture(drawn)]
+
+    first = [
+        replace(run, made=run.made | {"size": size, "threads": threads})
+        for cells in (grid or {}).values()
+        for threads, run in cells.items()
+        if run is not None
+    ]
+    return Explorer("nested", controls, plan, draw, first, together=True)
+
+
+def _counts() -> list[int]:
+    """Return numbers of processes, or of threads in each, up to twice the cores."""
+    allowed = cores().allowed
+    most = min(MOST, 2 * allowed)
+    powers = {2**power for power in range(5)} | {allowed, most}
+    return sorted(count for count in powers if count <= most)
+
+
+def _parallel(runs: Iterable[Run]) -> list[Run]:
+    """Return the runs besides the loop's.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [run for run in runs if run.strategy != "serial"]
+    if not found:
+        raise ValueError("there is no run but the loop's")
+    return found
+
+
+def _with_others(runs: list[Run], measured: list[Run]) -> list[Run]:
+    """Return the runs and what was measured before, unless they are from elsewhere."""
+    return runs if any(SOURCE in run.made for run in runs) else [*measured, *runs]
+
+
+def _chunk_cells(runs: Iterable[Run], last: Run) -> Cells:
+    """Return the runs of the same pool as the last one, each row beside its loop.
+
+    A row holds runs of as many tasks as its latest: so they have the same loop.
+    """
+    cells: Cells = {name: dict.fromkeys(("serial", *CHUNKS)) for name in LENGTHS}
+    for run in runs:
+        kind, size = _pool_of(run)
+        if kind == "serial" or (kind, run.workers) == (_pool_of(last)[0], last.workers):
+            row = cells[_length_of(run)]
+            if any(each and len(each.spans) != len(run.spans) for each in row.values()):
+                row.update(dict.fromkeys(row))
+            loop = row["serial"]
+            if kind != "serial" or loop is None or run.wall < loop.wall:
+                row[size or kind] = run
+    return cells
+
+
+def _pool_of(run: Run) -> tuple[str, Any]:
+    """Return the kind of a run's pool and, if its name tells, how large its chunks are.
+
+    "processes 10": they are of 10 tasks; "processes": of one; "joblib": nobody knows.
+    """
+    kind, _, size = run.strategy.rpartition(" ")
+    if size.isdecimal():
+        return kind, int(size)
+    return run.strategy, 1 if run.strategy.startswith("processes") else ""
+
+
+def _length_of(run: Run) -> str:
+    """Return the length of a run's tasks: the one nearest to what they took."""
+    took = statistics.median(span.end - span.start for span in run.spans[:99])
+    times = max(took, 1e-9)
+    return min(LENGTHS, key=lambda name: abs(math.log(LENGTHS[name][0] / times)))
+
+
+def _threads_of(run: Run) -> Any:
+    """Return how many threads BLAS might use in each process, as the run has noted."""
+    return run.made.get("threads") or NO_LIMIT
+
+
+def _work_of(run: Run) -> tuple[Any, int]:
+    return run.made.get("size"), len(run.spans)
 
 
 def waiting(runs: Iterable[Run] = ()) -> Explorer:

@@ -56,11 +56,15 @@ class Kept:
 
     def best(self) -> list[Run]:
         """Return the best run of each way, with the times of all its rounds."""
-        ways: dict[tuple[str, int, str], list[Run]] = {}
+        ways: dict[tuple[str, int, int, str], list[Run]] = {}
         for run in self.runs:
-            way = (run.strategy, run.workers, str(run.made))
+            way = (run.strategy, run.workers, len(run.spans), str(run.made))
             ways.setdefault(way, []).append(run)
         return [best_of(runs) for runs in ways.values()]
+
+    def outdate(self) -> None:
+        """Forget the pictures: they would be others now."""
+        self._pictures.clear()
 
     def drawn(self, draw: Draw, settings: dict[str, Any]) -> str:
         """Return the pictures for the settings as HTML; nothing where nothing ran."""
@@ -76,10 +80,25 @@ class Kept:
 
 
 class Shelf:
-    """What was measured for each of the last jobs."""
+    """What was measured for each of the last jobs.
 
-    def __init__(self) -> None:
+    Args:
+        first: what was there before any of them.
+    """
+
+    def __init__(self, first: Kept | None = None) -> None:
+        self._first = first or Kept()
         self._kept: dict[Job, Kept] = {}
+
+    def best(self) -> list[Run]:
+        """Return the best run of each way, of all jobs: the latest ones last."""
+        together = (self._first, *self._kept.values())
+        return [run for kept in together for run in kept.best()]
+
+    def outdate(self) -> None:
+        """Forget the pictures of all jobs: there is a new run that belongs in them."""
+        for kept in self._kept.values():
+            kept.outdate()
 
     def of(self, job: Job) -> Kept | None:
         """Return what was measured for the job, if it is still there."""

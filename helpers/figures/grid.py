@@ -1,7 +1,7 @@
 """Rows and columns: a table of words as a picture, and one of runs as a heat map."""
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -45,12 +45,19 @@ SHADES = matplotlib.colormaps["cividis_r"]
 # From this factor between the least and the most on, shades go by the logarithm.
 FAR_APART = 10
 # Of two panels with more columns than so many, one stands under the other.
-BESIDE = 6
+BESIDE = 7
 # What is drawn over light and dark shades is black with a white rim, so many points
 # (1/72 inch) wide.
 RIM = 6
-EVEN: dict[str, Any] = {"color": "black", "linewidth": 3}
-EQUAL: dict[str, Any] = {"color": "black", "linewidth": 2, "linestyle": (0, (4, 2))}
+# Points between the border of the best cell and its frame: room for other lines.
+INSET = 4.5
+EVEN: dict[str, Any] = {"color": "black", "linewidth": 3, "zorder": 2.7}
+EQUAL: dict[str, Any] = {
+    "color": "black",
+    "linewidth": 2,
+    "linestyle": (0, (4, 2)),
+    "zorder": 2,
+}
 BEST: dict[str, Any] = {"edgecolor": "black", "linewidth": 2.5, "fill": False}
 MARK: dict[str, Any] = {
     "color": "black",
@@ -290,7 +297,7 @@ def heat_map(
         read: what to read off the runs, a panel each, two at most: "speed-up", with a
             line where it breaks even; "useful share"; "wall"; "CPU time".
         rows, columns: what they are called.
-        cores: draws a line where row × column is that number.
+        cores: draws a line where row × column, if they are numbers, is that one.
         mark: a row and a column: the cell of the reader's own setting.
 
     Raises:
@@ -303,8 +310,9 @@ def heat_map(
     equal = _equal(labels, cores) if cores else []
     marked = [_cell_of(labels, mark)] if mark else []
     figure, drawn = _heat_panels(labels, len(heats))
-    for axes, heat in zip(drawn, heats, strict=True):
-        _heat_cells(axes, heat)
+    for panel, heat in zip(drawn, heats, strict=True):
+        axes = panel.axes
+        _heat_cells(panel, heat)
         _heat_lines(axes, [equal] if equal else [], EQUAL)
         _heat_lines(axes, heat.even, EVEN)
         for row, column in marked:
@@ -358,12 +366,13 @@ def _labels(grid: Grid, of_rows: str, of_columns: str) -> Labels:
 
 
 def _in_order(labels: Mapping[Any, Any]) -> list[Any]:
-    """Return labels as they came; sorted if they are numbers."""
-    return sorted(labels) if all(map(_is_number, labels)) else list(labels)
+    """Return labels: numbers first, from the least on, then others as they came."""
+    numbers = _numbers(labels)
+    return [*numbers, *(label for label in labels if label not in numbers)]
 
 
-def _is_number(label: Any) -> bool:
-    return isinstance(label, int | float)
+def _numbers(labels: Iterable[Any]) -> list[Any]:
+    return sorted(label for label in labels if isinstance(label, int | float))
 
 
 def _values(grid: Grid, labels: Labels, reading: Reading) -> dict[Cell, float]:
@@ -390,8 +399,8 @@ def _equal(labels: Labels, cores: int) -> Line:
 
     It leads through cells, and between them by the logarithms of their labels.
     """
-    rows, columns = labels.rows, labels.columns
-    if not all(_is_number(label) and label > 0 for label in (*rows, *columns)):
+    rows, columns = _numbers(labels.rows), _numbers(labels.columns)
+    if not rows or not columns or min(*rows, *columns) <= 0:
         raise ValueError("heat_map: row × column needs rows and columns of numbers")
     points = {(_among(columns, cores / row), float(y)) for y, row in enumerate(rows)}
     points |= {(float(x), _among(rows, cores / c)) for x, c in enumerate(columns)}
@@ -409,7 +418,15 @@ def _among(labels: Sequence[float], number: float) -> float:
     return round(float(place), 6)
 
 
-def _heat_panels(labels: Labels, panels: int) -> tuple[Figure, list[Axes]]:
+class HeatPanel(NamedTuple):
+    """Axes for a heat map, with the width and the height of its cells in points."""
+
+    axes: Axes
+    width: float
+    height: float
+
+
+def _heat_panels(labels: Labels, panels: int) -> tuple[Figure, list[HeatPanel]]:
     """Return a figure with empty panels, beside each other where they have room."""
     rows, columns = len(labels.rows), len(labels.columns)
     across = panels if columns <= BESIDE else 1
@@ -436,13 +453,16 @@ def _heat_panels(labels: Labels, panels: int) -> tuple[Figure, list[Axes]]:
         )
     for axes in drawn[:, 0]:
         axes.set_ylabel(labels.of_rows)
-    return figure, list(drawn.flat)
+    width = (WIDTH - 1.3) / across / columns
+    return figure, [HeatPanel(axes, 72 * width, 72 * height) for axes in drawn.flat]
 
 
-def _heat_cells(axes: Axes, heat: Heat) -> None:
+def _heat_cells(panel: HeatPanel, heat: Heat) -> None:
     """Draw a box with its number for each value, and a frame into the best."""
+    axes, scale = panel.axes, heat.scale
     axes.set_title(heat.reading.panel, loc="left", fontsize=10)
-    scale, size = heat.scale, _font_size(axes, heat)
+    longest = max(len(heat.reading.number(value)) for value in heat.values.values())
+    size = min(12, panel.width / (0.7 * longest + 0.7))
     for (row, column), value in heat.values.items():
         shade = "white" if math.isnan(value) else SHADES(scale(value))
         corner = (column - 0.5, row - 0.5)
@@ -453,13 +473,17 @@ def _heat_cells(axes: Axes, heat: Heat) -> None:
         text.set_bbox({"facecolor": shade, "edgecolor": "none", "pad": 1})
         if (row, column) in heat.ranked[:1]:
             text.set_fontweight("bold")
-            _heat_frame(axes, row, column)
+            _heat_frame(panel, row, column)
 
 
-def _heat_frame(axes: Axes, row: int, column: int) -> None:
+def _heat_frame(panel: HeatPanel, row: int, column: int) -> None:
     rim = [withStroke(linewidth=RIM, foreground="white")]
-    corner = (column - 0.46, row - 0.46)
-    axes.add_patch(Rectangle(corner, 0.92, 0.92, path_effects=rim, zorder=2.5, **BEST))
+    wide, high = INSET / panel.width, INSET / panel.height
+    frame = Rectangle(
+        (column - 0.5 + wide, row - 0.5 + high), 1 - 2 * wide, 1 - 2 * high, **BEST
+    )
+    frame.set(path_effects=rim, zorder=2.5)
+    panel.axes.add_patch(frame)
 
 
 def _ink(shade: Any) -> str:
@@ -471,20 +495,11 @@ def _ink(shade: Any) -> str:
     return "black" if (light + 0.05) ** 2 > 1.05 * 0.05 else "white"
 
 
-def _font_size(axes: Axes, heat: Heat) -> float:
-    """Return the size, in points, of numbers that fit into the cells."""
-    spec = axes.get_subplotspec()
-    across = spec.get_gridspec().ncols if spec else 1
-    room = 72 * (WIDTH - 1.3) / across / len(heat.labels.columns)
-    longest = max(len(heat.reading.number(value)) for value in heat.values.values())
-    return min(12, room / (0.7 * longest + 0.7))
-
-
 def _heat_lines(axes: Axes, lines: Sequence[Line], style: Mapping[str, Any]) -> None:
-    """Draw lines over the shades, but under the numbers."""
+    """Draw lines on a white rim."""
     rim = {**style, "color": "white", "linewidth": RIM, "linestyle": "-"}
     for each in (rim, style):
-        drawn = LineCollection(list(lines), zorder=2, capstyle="projecting", **each)
+        drawn = LineCollection(list(lines), capstyle="projecting", **each)
         axes.add_collection(drawn, autolim=False)
 
 
@@ -534,13 +549,17 @@ def _listed(labels: Sequence[Any], places: Sequence[int]) -> str:
     )
 
 
+def _product(*labels: Any) -> float:
+    return math.prod(labels) if len(_numbers(labels)) == len(labels) else math.nan
+
+
 def _equal_sentence(heats: Sequence[Heat], cores: int) -> str:
     """Return what the first panel shows where row × column is the number of cores."""
     heat, labels = heats[0], heats[0].labels
     equal = [
         heat.at((row, column))
         for row, column in heat.values
-        if labels.rows[row] * labels.columns[column] == cores
+        if _product(labels.rows[row], labels.columns[column]) == cores
     ]
     if not equal:
         return f"No cell here has {labels.product(cores)}."

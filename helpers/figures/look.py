@@ -4,6 +4,7 @@ import functools
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, cast
 
 from IPython.display import Image, display
@@ -353,6 +354,9 @@ def workers_of(run: Run) -> str:
     if name == "asyncio":
         all_at_once = run.workers >= len(run.spans)
         return f"{name}, {'all at once' if all_at_once else at_a_time(run.workers)}"
+    kind, _, size = name.rpartition(" ")
+    if run.chunksize and size.isdecimal():
+        return f"{workers_of(replace(run, strategy=kind))}, chunks of {size}"
     one = {"processes": "process", "threads": "thread"}
     if name in one:
         return quantity(run.workers, one[name], name)

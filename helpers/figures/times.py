@@ -408,5 +408,6 @@ def _batches_sentence(name: str, run: Run) -> str:
 
 
 def _in_batches(run: Run) -> str:
-    tasks, found = len(run.spans), len(run.batches)
-    return f"{quantity(tasks, 'task')} in about {quantity(found, 'batch', 'batches')}"
+    tasks, found = len(run.spans), quantity(len(run.batches), "batch", "batches")
+    about = "" if run.chunksize else "about "
+    return f"{quantity(tasks, 'task')} in {about}{found}"
