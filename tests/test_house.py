@@ -61,7 +61,7 @@ NAMES = {
     "longest_first mend_the_pool read_ahead read_the_law send_a_setting send_once "
     "shrink_the_serial_part sort_six ten_at_a_time too_many_trips unfreeze_the_loop "
     "wait_together",
-    "explore": "gil joblib pools speedup waiting",
+    "explore": "chunks gil joblib nested pools speedup waiting",
     "figures": "break_even cores gains grid heartbeats heat_map outcomes race_bars "
     "speedup startups stripes timeline waits",
     "laws": "amdahl fit_amdahl fit_overhead gustafson karp_flatt serial_or_overhead "
@@ -74,7 +74,7 @@ NAMES = {
     "server": "start stop",
     "trace": "Span Traced watched_countdown",
     "travel": "worker_traceback",
-    "workers": "begin_quietly",
+    "workers": "begin_quietly scratch_folder",
     "workloads": "count_tokens countdown fetch fetch_async fetch_together fibonacci "
     "library_files Multiply nap nap_async sha256_rounds",
 }

@@ -31,7 +31,7 @@ Cells = dict[Any, dict[Any, Run | None]]
 LONGEST = 20
 # Tasks by the seconds that one takes: work enough that its share can be told.
 LENGTHS = {
-    "10 µs": (1e-5, 8000),
+    "10 µs": (1e-5, 10_000),
     "100 µs": (1e-4, 2000),
     "1 ms": (1e-3, 200),
     "10 ms": (1e-2, 20),
