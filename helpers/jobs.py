@@ -44,7 +44,7 @@ class Job(NamedTuple):
     interval: float | None = None
     address: str = ""
     memory: bool = False
-    size: int = 0
+    size: int = 100
     threads: int | None = None
 
 

@@ -24,7 +24,7 @@ from helpers.machine import (
     memory_in_use,
 )
 from helpers.runs import Round, Run, best_of, by_workers, load, recorded, save
-from helpers.strategies import is_async, start, stays_here
+from helpers.strategies import chunk_of, is_async, start, stays_here
 from helpers.trace import Span, Traced, TracedCoroutine
 from helpers.travel import Map, arrive, name_of
 from helpers.workers import let_kernel_end
@@ -309,12 +309,12 @@ def _started(
         if strategy == "asyncio":  # coroutines are made when they are needed
             yield Started(map_, perf_counter() - began, 0)
             return
-        last, ready = _all_there(function, map_, workers)
+        last, ready = _all_there(function, map_, workers, chunk_of(strategy))
         yield Started(map_, max(0.0, last - began), ready)
 
 
 def _all_there(
-    function: Callable[[Any], Any], map_: Map, workers: int
+    function: Callable[[Any], Any], map_: Map, workers: int, chunk: int
 ) -> tuple[float, int]:
     """Wait for the workers; return when the last one began, and how many there are."""
     # They get the function too: what its module imports belongs to the start.
@@ -322,8 +322,9 @@ def _all_there(
     arrival.__name__ = name_of(function)
     first: dict[tuple[int, int], float] = {}
     patience = perf_counter() + PATIENCE
-    # Long enough that no thread gets a second one before the last has been started.
-    naps = [max(0.005, 0.0003 * workers)] * workers
+    # Long enough that no thread gets a second one before the last has been started; one
+    # in each chunk.
+    naps = [max(0.005, 0.0003 * workers), *[0.0] * (chunk - 1)] * workers
     while len(first) < workers and perf_counter() < patience:
         for _, noted in map_(Traced(arrival), enumerate(naps)):
             span = Span(*noted)

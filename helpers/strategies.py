@@ -217,6 +217,12 @@ def stays_here(strategy: str) -> bool:
     return begin in (serial, threads, asyncio) or options.get("backend") == "threading"
 
 
+def chunk_of(strategy: str) -> int:
+    """Return how many inputs the strategy sends at a time; 1 unless its name tells."""
+    _, options = parsed(strategy)
+    return next((size for size in options.values() if isinstance(size, int)), 1)
+
+
 def _note(error: BaseException, words: str) -> None:
     """Add a note to the error, unless another way of the same race has added it."""
     if words not in getattr(error, "__notes__", []):

@@ -40,6 +40,8 @@ MOVES: dict[str, tuple[Literal["slider"], str]] = {
     "02_threads_or_processes": ("slider", "ArrowRight"),
     "04_joblib": ("slider", "ArrowRight"),
     "05_speedup": ("slider", "ArrowLeft"),
+    "06_chunks_and_cargo": ("slider", "ArrowRight"),
+    "07_pools_inside_pools": ("slider", "ArrowLeft"),
     "08_waiting_well": ("slider", "ArrowLeft"),
 }
 

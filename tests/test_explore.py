@@ -25,15 +25,18 @@ from test_elsewhere import alive, descendants
 from helpers import explore, server
 from helpers.explore import Explorer
 from helpers.jobs import WORKLOADS
-from helpers.measure import race, run, sweep
+from helpers.machine import Cores
+from helpers.measure import calibrate, race, run, sweep
 from helpers.runs import Run, save
 from helpers.trace import Span, watched_countdown
 from helpers.workloads import countdown, nap, nap_async
 
 EXPLORERS: dict[str, Callable[..., Explorer]] = {
+    "chunks": explore.chunks,
     "gil": explore.gil,
     "pools": explore.pools,
     "joblib": explore.joblib,
+    "nested": explore.nested,
     "speedup": explore.speedup,
     "waiting": explore.waiting,
 }
@@ -77,7 +80,9 @@ def test_it_draws_the_runs_of_the_plain_call_before_anything_is_measured(
 ) -> None:
     naps = [0.01] * 4
     first: dict[str, list[Any]] = {
+        "chunks": [{"10 ms": race(nap, naps, {"serial": 1, "processes": 2}, 1, 0)}],
         "gil": [run(watched_countdown, [1000] * 2, "threads", 2)],
+        "nested": [{2: {1: run(nap, naps, "processes", 2), 4: None}}],
         "pools": [race(nap, naps, {"serial": 1, "threads": 2}, 1, 0)],
         "joblib": [race(countdown, naps, {"serial": 1, "joblib": 2}, 1, 0)],
         "speedup": [{"threads": sweep(nap, naps, "threads", [0, 1, 2])}],
@@ -143,6 +148,144 @@ def turn(explorer: Explorer, **settings: Any) -> Explorer:
     for name, value in settings.items():
         explorer.controls[name].value = value
     return settled(explorer)
+
+
+def words_of(explorer: Explorer) -> list[str]:
+    """Return the sentence of each picture."""
+    found = re.findall(r"<p>([^<]+)</p>", explorer.picture.value)
+    return [html.unescape(words) for words in found]
+
+
+def test_chunks_fill_a_map_and_each_is_a_piece(explored: Callable) -> None:
+    explorer = turn(explored("chunks"), length="10 ms", size=10)
+    grid, trips = words_of(explorer)
+    assert "Your setting (task 10 ms, chunk 10): " in grid
+    assert "at worst" not in grid, "it is the only cell"
+    assert "20 tasks in 2 batches" in trips
+    turn(explorer, size=1)
+    grid, trips = words_of(explorer)
+    assert "Your setting (task 10 ms, chunk 1): " in grid
+    assert "(task 10 ms, chunk 10)" in grid, "what was measured before is still there"
+    assert "20 tasks in 20 batches" in trips
+    explorer.controls["size"].value = 10
+    assert not explorer.measuring
+    grid, _ = words_of(explorer)
+    assert "Your setting (task 10 ms, chunk 10)" in grid
+    assert "(task 10 ms, chunk 1)" in grid, "what was measured after, too"
+    for other in ({"kind": "multiprocessing_pool"}, {"workers": 1}):
+        turn(explorer, **other)
+        grid, trips = words_of(explorer)
+        assert "chunk 1)" not in grid, "another pool has a map of its own"
+        assert "20 tasks in 2 batches" in trips
+    turn(explorer, kind="joblib", workers=2)
+    assert "20 tasks in about " in words_of(explorer)[1]
+
+
+def test_chunks_stand_among_those_of_the_lesson_if_they_have_the_same_work(
+    explored: Callable,
+) -> None:
+    lengths = [calibrate(countdown, 0.01)] * 20
+    for tasks, together in ((20, True), (10, False)):
+        ways = {"serial": 1, "processes 100": 2}
+        loop, chunked = race(countdown, lengths[:tasks], ways, 1, 0).values()
+        explorer = explored("chunks", {"10 ms": {"serial": loop, 100: chunked}})
+        assert "(task 10 ms, chunk 100)" in words_of(explorer)[0]
+        turn(explorer, length="10 ms")
+        assert ("(task 10 ms, chunk 100)" in words_of(explorer)[0]) == together
+
+
+def test_saved_chunks_are_drawn_without_those_that_were_measured_here(
+    explored: Callable, tmp_path: Path
+) -> None:
+    explorer = turn(explored("chunks"), length="10 ms", size=10)
+    explorer.save()
+    turn(explorer, size=100)
+    explorer.load(tmp_path / "saved_runs" / "chunks_1.json")
+    grid, _ = words_of(explorer)
+    assert "at best" in grid and "at worst" not in grid, "it is the only cell"
+    assert "(task 10 ms, chunk 10)" in grid
+    assert "Your setting (task 10 ms, chunk 100): not measured yet." in grid
+
+
+def test_pools_in_pools_fill_a_map_with_a_limit_and_without(explored: Callable) -> None:
+    explorer = explored("nested")
+    explorer.run()
+    (words,) = words_of(settled(explorer))
+    assert "Your setting (processes 1, threads 1): " in words
+    assert "CPU time of all processes: at best " in words
+    assert "unknown" not in words, "there is work enough to tell"
+    turn(explorer, limit=False)
+    (words,) = words_of(explorer)
+    assert "Your setting (processes 1, threads any): " in words
+    assert "(processes 1, threads 1)" in words, "it is still there"
+    threads = explorer.controls["threads"]
+    threads.value = 2
+    assert not explorer.measuring, "without a limit their number says nothing"
+    turn(explorer, limit=True, threads=1, size=100)
+    assert "at worst" not in words_of(explorer)[0], "another size has a map of its own"
+
+
+def test_a_map_of_pools_in_pools_is_saved_with_its_threads(
+    explored: Callable, tmp_path: Path
+) -> None:
+    explorer = turn(explored("nested"), workers=1, threads=2)
+    explorer.save()
+    turn(explorer, threads=1)
+    explorer.load(tmp_path / "saved_runs" / "nested_1.json")
+    (words,) = words_of(explorer)
+    assert re.search(r"Wall time: at best \S+ s \(processes 1, threads 2\)\.", words)
+    assert "(processes 1, threads 1): not measured yet." in words
+
+
+@pytest.mark.parametrize(
+    ("allowed", "counts"),
+    [
+        (1, [1, 2]),
+        (2, [1, 2, 4]),
+        (6, [1, 2, 4, 6, 8, 12]),
+        (8, [1, 2, 4, 8, 16]),
+        (64, [1, 2, 4, 8, 16]),
+    ],
+)
+def test_no_more_than_sixteen_processes_or_threads_are_offered(
+    explored: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+    allowed: int,
+    counts: list[int],
+) -> None:
+    here = "helpers.explore.explorers.cores"
+    monkeypatch.setattr(here, lambda: Cores(allowed, allowed))
+    explorer = explored("nested")
+    for name in ("workers", "threads"):
+        assert [value for _, value in explorer.controls[name].options] == counts
+    assert explored("chunks").controls["workers"].max == counts[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("chunks", {"length": "10 µs", "size": 1, "kind": "joblib"}),
+        ("nested", {"size": 1000, "workers": 2, "limit": False}),
+    ],
+)
+def test_a_cell_of_a_map_is_stopped_within_a_second(
+    explored: Callable, name: str, settings: dict[str, Any]
+) -> None:
+    before = {process.pid for process in descendants()}
+    explorer = explored(name)
+    for control, value in settings.items():
+        explorer.controls[control].value = value
+
+    def family() -> list[psutil.Process]:
+        return [process for process in descendants() if process.pid not in before]
+
+    assert until(lambda: len(family()) > 1, seconds=60), "it and a worker at least"
+    running = family()
+    began = time.monotonic()
+    explorer.stop()
+    assert time.monotonic() - began < 1
+    assert not list(filter(alive, [*running, *family()]))
+    assert "Stopped" in explorer.status.value
 
 
 def test_waits_are_measured_as_the_controls_say(explored: Callable) -> None:
@@ -304,6 +447,10 @@ def naps_of(name: str) -> list:
         return list(runs.values())
     if name == "waiting":
         return [runs.values()]
+    if name == "chunks":
+        return [{"1 ms": {"serial": runs["serial"], 1: runs["threads"]}}]
+    if name == "nested":
+        return [{2: {1: runs["threads"]}}]
     if name == "speedup":
         return [{"threads": {0: runs["serial"], 2: runs["threads"]}}]
     return [runs]
@@ -414,7 +561,8 @@ def test_any_saved_run_can_be_loaded_anywhere_or_a_line_says_why_not(
             explorer.load(path)
             refused = "be drawn here: " in explorer.status.value
             assert refused == (pictures(explorer) == before), (name, path)
-            assert refused == (name == "speedup" and path.name == "one.json")
+            alone = name in ("speedup", "chunks") and path.name == "one.json"
+            assert refused == alone
 
 
 def upload(explorer: Explorer, *files: tuple[str, bytes]) -> list[str]:

@@ -69,6 +69,16 @@ def test_tiny_tasks_one_by_one_are_a_small_share_of_the_cpu_time() -> None:
     assert in_chunks.spent < 0.5 * one_by_one.spent
 
 
+@pytest.mark.parametrize(
+    "strategy", ["processes spawn 50", "multiprocessing_pool 50", "joblib loky 50"]
+)
+def test_all_workers_come_however_large_the_chunks(strategy: str) -> None:
+    """A pool that starts workers when it needs them sees one chunk, and starts one."""
+    made = run(double, range(100), strategy, 2)
+    assert made.ready == 2
+    assert made.startup < 9  # it gives up after ten seconds
+
+
 def test_what_the_function_imports_belongs_to_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,6 +197,17 @@ def refused_at_once(
     assert re.search("pickle|serialize" if name == "joblib" else role, words)
 
 
+@pytest.mark.parametrize("name", ["processes", "multiprocessing_pool"])
+def test_tasks_of_a_chunk_go_to_one_worker_together(name: str) -> None:
+    made = run(double, range(95), f"{name} 10", 2)
+    assert made.results == [2 * x for x in range(95)]
+    assert made.chunksize == 10
+    found = [[span.task for span in batch] for batch in made.batches]
+    assert sorted(found) == [[*range(95)][at : at + 10] for at in range(0, 95, 10)]
+    for batch in made.batches:
+        assert len({span.worker for span in batch}) == 1
+
+
 def test_every_start_method_is_tried() -> None:
     known = ["spawn"] if sys.platform == "win32" else ["fork", "forkserver", "spawn"]
     pools = ["multiprocessing_pool", "processes"]

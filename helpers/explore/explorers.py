@@ -180,11 +180,17 @@ def chunks(grid: Grid | None = None) -> Explorer:
         grid: what the lesson has measured, to draw at first: by length of a task, by
             tasks in a chunk, a run; the loop at "serial".
     """
+    first = [
+        run
+        for row, cells in (grid or {}).items()
+        for run in from_source(str(row), filter(None, cells.values()))
+    ]
     most = min(MOST, 2 * cores().allowed)
+    usual = max((run.workers for run in first), default=2)
     controls = {
         "length": steps("one task takes", {name: name for name in LENGTHS}, "10 µs"),
         "size": steps("tasks in a chunk", {str(size): size for size in CHUNKS}, 1),
-        "workers": slider("workers", min(2, most), 1, most),
+        "workers": slider("workers", min(usual, most), 1, most),
         "kind": choice("kind", ["processes", "multiprocessing_pool", "joblib"]),
     }
 
@@ -193,27 +199,29 @@ def chunks(grid: Grid | None = None) -> Explorer:
         ways = (("serial", 1), (f"{kind} {size}", workers))
         return Job("count", tasks, seconds, ways, rounds=2)
 
-    def draw(runs: list[Run], measured: list[Run], **settings: Any) -> list[Picture]:
+    def draw(
+        runs: list[Run],
+        measured: list[Run],
+        length: str,
+        size: int,
+        workers: int,
+        kind: str,
+    ) -> list[Picture]:
         *others, last = _parallel(runs)
-        kind, size = _pool_of(last)
+        mine = (kind, workers) == (_pool_of(last)[0], last.workers)
         drawn = figures.heat_map.draw(
             _chunk_cells(_with_others(runs, measured), last),
             *("speed-up", "useful share"),
             rows="task",
             columns="chunk",
-            mark=None if others else (_length_of(last), size or kind),
+            mark=(length, size) if mine else None,
         )
         if others:
             return [_picture(drawn)]
         *_, end = last.batches[: PIECES * len(last.by_worker)]
-        first = 1.02 * (end[-1].end - last.began)
-        return [_picture(drawn), _picture(figures.batches.draw(_named(runs), first))]
+        shown = 1.02 * (end[-1].end - last.began)
+        return [_picture(drawn), _picture(figures.batches.draw(_named(runs), shown))]
 
-    first = [
-        run
-        for row, cells in (grid or {}).items()
-        for run in from_source(str(row), filter(None, cells.values()))
-    ]
     return Explorer("chunks", controls, plan, draw, first, together=True)
 
 
@@ -241,8 +249,16 @@ def nested(grid: Grid | None = None, size: int = 500) -> Explorer:
         limited = threads if limit else None
         return Job("multiply", 16, 0.02, ways, 2, size=size, threads=limited)
 
-    def draw(runs: list[Run], measured: list[Run], **settings: Any) -> list[Picture]:
-        *others, last = _parallel(runs)
+    def draw(
+        runs: list[Run],
+        measured: list[Run],
+        size: int,
+        workers: int,
+        threads: int,
+        limit: bool,
+    ) -> list[Picture]:
+        *_, last = _parallel(runs)
+        mine = size == last.made.get("size")
         cells: Cells = {each: dict.fromkeys([*counts, NO_LIMIT]) for each in counts}
         for run in _with_others(runs, measured):
             if _work_of(run) == _work_of(last):
@@ -253,7 +269,7 @@ def nested(grid: Grid | None = None, size: int = 500) -> Explorer:
             rows="processes",
             columns="threads",
             cores=last.made.get("allowed cores"),
-            mark=None if others else (last.workers, _threads_of(last)),
+            mark=(workers, threads if limit else NO_LIMIT) if mine else None,
         )
         return [_picture(drawn)]
 
