@@ -177,11 +177,11 @@ class LongestFirst(Loop):
 
     def judge_more(self, tried: Attempt, items: list[int]) -> Iterator[Line]:
         (calls,) = tried.calls
-        workers = len({call.span.worker for call in calls})
-        if workers > self.WORKERS:
+        size = max((started.size for started in tried.pools), default=0)
+        if size > self.WORKERS:
             words = "More than two workers: with two, the tasks wait for their turn"
             yield Line(False, words)
-        elif workers == self.WORKERS:
+        elif len({call.span.worker for call in calls}) == self.WORKERS:
             yield self._judged_order(calls, items)
 
     def _judged_order(self, calls: list[Call], items: list[int]) -> Line:
@@ -288,7 +288,8 @@ class Reading:
     """Hands out inputs, and sees how far they are ahead of the tasks that have ended.
 
     Attributes:
-        ahead: how many inputs there were at most whose tasks had not ended.
+        ahead: how many inputs there were at most whose tasks had not ended, besides
+            the one whose turn it was.
         all_first: whether all had been read before a task was handed in.
     """
 
@@ -301,7 +302,7 @@ class Reading:
     def inputs(self) -> Iterator[Any]:
         for number, item in enumerate(self.items, 1):
             ended = len(self.work.calls())
-            self.ahead = max(self.ahead, number - ended)
+            self.ahead = max(self.ahead, number - ended - 1)
             if number == len(self.items):
                 self.all_first = not (ended or self._handed_in())
             yield item
