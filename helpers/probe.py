@@ -25,12 +25,14 @@ class Call(NamedTuple):
         trip: 0 where the function itself was called; in each copy that was sent to a
             worker, another number. A chunk or batch of tasks shares a copy.
         failed: whether it raised.
+        noted: what the probe `notes` of it, if it didn't.
     """
 
     item: str
     span: Span
     trip: int
     failed: bool
+    noted: int = 0
 
 
 class Probe:
@@ -48,6 +50,7 @@ class Probe:
         fails: an input for which the call raises a ValueError with FAILED in it; None:
             no call fails.
         pause: how long each call waits before it begins, in seconds.
+        notes: gives a number, what else to note of each call that has been made.
     """
 
     FAILED = "this task failed on purpose"
@@ -61,11 +64,13 @@ class Probe:
         meet: int = 1,
         fails: Any = None,
         pause: float = 0.0,
+        notes: Callable[[], int] | None = None,
     ) -> None:
         self.function = function
         self.meet = meet
         self.fails = None if fails is None else item_of(fails)
         self.pause = pause
+        self.notes = notes
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -73,7 +78,7 @@ class Probe:
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         item = item_of(*args, *options.values())
-        start, failed = perf_counter(), True
+        start, failed, noted = perf_counter(), True, 0
         self._wait(item)
         sleep(self.pause)
         cpu = thread_time()
@@ -81,13 +86,14 @@ class Probe:
             if item == self.fails:
                 raise ValueError(self.FAILED)
             result = self.function(*args, **options)
+            noted = self.notes() if self.notes else 0
             failed = False
             return result
         finally:
             cpu, end = thread_time() - cpu, perf_counter()
-            noted = f"{start} {end} {cpu} {self.trip} {failed:d} {item}\n"
+            line = f"{start} {end} {cpu} {self.trip} {failed:d} {noted} {item}\n"
             with suppress(OSError), self._file("calls").open("a") as file:
-                file.write(noted)
+                file.write(line)
 
     def begin(self, folder: str | Path) -> None:
         """Note all further calls in folder, and shut the gate if they are to meet."""
@@ -118,10 +124,11 @@ class Probe:
             pid, thread = map(int, file.stem.split("-"))
             for line in file.read_text().splitlines(keepends=True):
                 if line.endswith("\n"):  # a worker may have been ended while it wrote
-                    start, end, cpu, trip, failed, item = line[:-1].split(" ", 5)
-                    times = float(start), float(end), float(cpu)
-                    span = Span(0, pid, thread, *times)
-                    found.append(Call(item, span, int(trip), failed == "1"))
+                    *numbers, item = line[:-1].split(" ", 6)
+                    start, end, cpu = map(float, numbers[:3])
+                    trip, failed, noted = map(int, numbers[3:])
+                    span = Span(0, pid, thread, start, end, cpu)
+                    found.append(Call(item, span, trip, bool(failed), noted))
         found.sort(key=lambda call: call.span.start)
         return [
             call._replace(span=call.span._replace(task=number))

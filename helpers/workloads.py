@@ -140,6 +140,18 @@ class Multiply:
         return round(float(product[0].sum()), 6)
 
 
+def blas_threads(_: object = None) -> int:
+    """Return how many threads NumPy's BLAS would use in this process.
+
+    It is 0 where NumPy is not loaded, or its BLAS doesn't tell. Any input will do, so
+    that the `map` of a pool can ask.
+    """
+    from threadpoolctl import threadpool_info
+
+    found = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    return max((each["num_threads"] for each in found), default=0)
+
+
 def nap(seconds: float) -> float:
     """Sleep (lets go of the GIL, uses no core); return the seconds asked for.
 

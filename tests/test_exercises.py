@@ -158,6 +158,8 @@ STUBS = {
     "send_once": ["packed for each item, 12 times"],
     "longest_first": ["in the order they were given, the longest last"],
     "read_ahead": ["More than ten inputs were read"],
+    "cap_the_threads": ["threads in each, on"],
+    "flatten": ["The workers had workers of their own"],
     "ten_at_a_time": ["25 were fetched at the same time"],
     "unfreeze_the_loop": ["read was called in the loop's own thread"],
     "cancel_the_late": ["One limit for all of them"],

@@ -57,10 +57,10 @@ MOST_LINES, MOST_LINES_OF_A_CLASS, MEDIAN_LINES = 50, 150, 6
 # What readers type, and what therefore stays where it is.
 NAMES = {
     "claims": "claim coarse_clock fewer_cores_than gil_off",
-    "exercises": "as_they_come cancel_the_late joblib_loop keep_the_count "
-    "longest_first mend_the_pool read_ahead read_the_law send_a_setting send_once "
-    "shrink_the_serial_part sort_six ten_at_a_time too_many_trips unfreeze_the_loop "
-    "wait_together",
+    "exercises": "as_they_come cancel_the_late cap_the_threads flatten joblib_loop "
+    "keep_the_count longest_first mend_the_pool read_ahead read_the_law "
+    "send_a_setting send_once shrink_the_serial_part sort_six ten_at_a_time "
+    "too_many_trips unfreeze_the_loop wait_together",
     "explore": "chunks gil joblib nested pools speedup waiting",
     "figures": "break_even cores gains grid heartbeats heat_map outcomes race_bars "
     "speedup startups stripes timeline waits",
@@ -75,7 +75,7 @@ NAMES = {
     "trace": "Span Traced watched_countdown",
     "travel": "worker_traceback",
     "workers": "begin_quietly scratch_folder",
-    "workloads": "count_tokens countdown fetch fetch_async fetch_together fibonacci "
+    "workloads": "blas_threads count_tokens countdown fetch fetch_async fetch_together fibonacci "
     "library_files Multiply nap nap_async sha256_rounds",
 }
 LISTED = [f"{room}.{name}" for room, names in NAMES.items() for name in names.split()]

@@ -6,6 +6,7 @@ from helpers.exercises.lesson_03 import mend_the_pool, send_a_setting
 from helpers.exercises.lesson_04 import joblib_loop, too_many_trips
 from helpers.exercises.lesson_05 import read_the_law, shrink_the_serial_part
 from helpers.exercises.lesson_06 import longest_first, read_ahead, send_once
+from helpers.exercises.lesson_07 import cap_the_threads, flatten
 from helpers.exercises.lesson_08 import (
     cancel_the_late,
     ten_at_a_time,
@@ -15,6 +16,8 @@ from helpers.exercises.lesson_08 import (
 __all__ = [
     "as_they_come",
     "cancel_the_late",
+    "cap_the_threads",
+    "flatten",
     "joblib_loop",
     "keep_the_count",
     "longest_first",

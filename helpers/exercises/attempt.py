@@ -204,6 +204,32 @@ def meeting(watched: Probe, pools: list[Started]) -> Steering:
         yield
 
 
+def one_by_one(
+    watched: Probe,
+    pools: list[Started],
+    chosen: Callable[[list[str]], str | None] = min,
+) -> Steering:
+    """Let one call end at a time, so that it is seen who begins next.
+
+    Args:
+        watched: whose calls they are.
+        pools: what the answer has started.
+        chosen: which of the items at the gate is let through; None: no more are.
+    """
+    seen = 0
+
+    def another() -> bool:
+        return len(watched.waiting()) + len(watched.calls()) > seen
+
+    yield from meeting(watched, pools)
+    while (here := [item for _, item in watched.waiting()]) and another():
+        if (item := chosen(here)) is None:
+            break
+        seen = len(here) + len(watched.calls())
+        watched.release(item)
+        yield from soon(another)
+
+
 def soon(condition: Callable[[], bool]) -> Steering:
     """Wait until the condition holds, or for as long as calls wait for each other."""
     began = perf_counter()

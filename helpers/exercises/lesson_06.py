@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from helpers.exercises.attempt import Attempt, Steering, attempt, meeting, soon
+from helpers.exercises.attempt import (
+    Attempt,
+    Steering,
+    attempt,
+    meeting,
+    one_by_one,
+    soon,
+)
 from helpers.exercises.exercise import Answer, Loop, wake_joblib
 from helpers.exercises.verdict import Line, together
 from helpers.exercises.watch import Started
@@ -166,7 +173,7 @@ class LongestFirst(Loop):
         return [lengths[place] for place in self.ORDER]
 
     def tried(self, answer: Answer, watched: Probe, items: list[Any]) -> Attempt:
-        steer = _one_by_one if watched.meet > 1 else None
+        steer = _in_turn if watched.meet > 1 else None
         return attempt(answer, watched, items, steer=steer)
 
     def judge_results(self, tried: Attempt, items: list[int]) -> Line:
@@ -204,19 +211,8 @@ class LongestFirst(Loop):
         return attempt(answer, Probe(nap), [*lengths[:-1], 1.0])
 
 
-def _one_by_one(work: Probe, pools: list[Started]) -> Steering:
-    """Let one task end at a time, so that it is seen which one begins next."""
-
-    seen = 0
-
-    def another() -> bool:
-        return len(work.waiting()) + len(work.calls()) > seen
-
-    yield from meeting(work, pools)
-    while (here := work.waiting()) and another():
-        seen = len(here) + len(work.calls())
-        work.release(here[0][1])
-        yield from soon(another)
+def _in_turn(work: Probe, pools: list[Started]) -> Steering:
+    yield from one_by_one(work, pools)
     work.release()
 
 

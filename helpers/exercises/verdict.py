@@ -13,9 +13,12 @@ from helpers.probe import Call, Probe, item_of
 
 
 class Line(NamedTuple):
-    """One sentence of a verdict, and whether the answer is right so far."""
+    """One sentence of a verdict, and whether the answer is right so far.
 
-    right: bool
+    None: it can't be told on this machine.
+    """
+
+    right: bool | None
     sentence: str
 
 

@@ -17,7 +17,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     ThreadPoolExecutor,
 )
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import wraps
 from multiprocessing.pool import Pool
@@ -28,6 +28,7 @@ from time import monotonic
 from typing import Any
 
 import joblib
+import psutil
 
 from helpers import workers
 from helpers.workers import begin_quietly, has_threads, processes_of, size_of
@@ -150,12 +151,16 @@ class Watch:
         Args:
             stuck: whether its tasks are waited for, so that closed pools end too.
         """
+        below = _descendants(self._all_processes())
         for started in self.pools:
             if started.is_open or (stuck and not started.is_joblib):
                 workers.end(started.pool, PATIENCE)
         for process in _running(self._all_processes()):
             process.kill()
             process.join(PATIENCE)
+        for process in below:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         for thread in _running(self.threads):
             stop(thread)
         for block in filter(None, map(_opened, self.blocks)):
@@ -246,6 +251,15 @@ def _running(runners: Iterable[Any]) -> list[Any]:
         except ValueError:  # its process is closed, so it has ended
             continue
     return running
+
+
+def _descendants(processes: list[BaseProcess]) -> list[psutil.Process]:
+    """Return what these have started themselves: nobody else ends it."""
+    found = []
+    for process in processes:
+        with suppress(ValueError, psutil.NoSuchProcess):  # it has ended already
+            found += psutil.Process(process.pid).children(recursive=True)
+    return found
 
 
 def _opened(name: str) -> SharedMemory | None:
