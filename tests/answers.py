@@ -317,3 +317,49 @@ def with_file(function: Callable[[Any, Any], Any], path: str, item: Any) -> Any:
     import numpy
 
     return function(numpy.load(path, mmap_mode="r"), item)
+
+
+def limited(function: Function, item: Any) -> Any:
+    """Call function while BLAS has one thread: it has brought NumPy along."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        return function(item)
+
+
+def limit_to(threads: int) -> None:
+    """Limit the BLAS of a worker for good."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads, "blas")
+
+
+def group_in_executor(function: Function, group: list) -> list:
+    with ProcessPoolExecutor(2) as pool:
+        return list(pool.map(function, group))
+
+
+def group_in_pool(function: Function, group: list) -> list:
+    with multiprocessing.Pool(2) as pool:
+        return pool.map(function, group)
+
+
+def group_in_threads(function: Function, group: list) -> list:
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(function, group))
+
+
+def group_with_a_nap(folder: str, function: Function, group: list) -> list:
+    """A worker that starts a process, and doesn't end it."""
+    nap = multiprocessing.Process(target=time.sleep, args=(60,))
+    nap.start()
+    Path(folder, str(nap.pid)).touch()
+    return in_a_row(function, group)
+
+
+def none() -> int:
+    return 0
+
+
+def one() -> int:
+    return 1

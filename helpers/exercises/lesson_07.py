@@ -63,6 +63,11 @@ class CapTheThreads(Loop):
         self._limited = blas_threads()
         work.release()
 
+    def judge_results(self, tried: Attempt, items: list[int]) -> Line:
+        line = super().judge_results(tried, items)
+        # Each is 1: of an order there is nothing to see.
+        return Line(True, "The results are right") if line.right else line
+
     def judge_more(self, tried: Attempt, items: list[int]) -> Iterator[Line]:
         (calls,) = tried.calls
         if not calls or any(call.span.worker == tried.caller for call in calls):

@@ -151,16 +151,15 @@ class Watch:
         Args:
             stuck: whether its tasks are waited for, so that closed pools end too.
         """
-        below = _descendants(self._all_processes())
+        for process in _descendants(self._all_processes()):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         for started in self.pools:
             if started.is_open or (stuck and not started.is_joblib):
                 workers.end(started.pool, PATIENCE)
         for process in _running(self._all_processes()):
             process.kill()
             process.join(PATIENCE)
-        for process in below:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
         for thread in _running(self.threads):
             stop(thread)
         for block in filter(None, map(_opened, self.blocks)):
