@@ -143,9 +143,10 @@ class Multiply:
 def blas_threads(_: object = None) -> int:
     """Return how many threads NumPy's BLAS would use in this process.
 
-    It is 0 where NumPy is not loaded, or its BLAS doesn't tell. Any input will do, so
-    that the `map` of a pool can ask.
+    NumPy is loaded, if it is not yet. 0 where BLAS doesn't tell. Any input will do,
+    so that the `map` of a pool can ask.
     """
+    import numpy  # noqa: F401
     from threadpoolctl import threadpool_info
 
     found = [each for each in threadpool_info() if each["user_api"] == "blas"]

@@ -75,8 +75,8 @@ NAMES = {
     "trace": "Span Traced watched_countdown",
     "travel": "worker_traceback",
     "workers": "begin_quietly scratch_folder",
-    "workloads": "blas_threads count_tokens countdown fetch fetch_async fetch_together fibonacci "
-    "library_files Multiply nap nap_async sha256_rounds",
+    "workloads": "blas_threads count_tokens countdown fetch fetch_async fetch_together "
+    "fibonacci library_files Multiply nap nap_async sha256_rounds",
 }
 LISTED = [f"{room}.{name}" for room, names in NAMES.items() for name in names.split()]
 

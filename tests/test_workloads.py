@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy
 import pytest
-from threadpoolctl import threadpool_info
 
 from helpers import workloads
 
@@ -34,25 +33,20 @@ def test_matrices_are_multiplied_in_any_number_of_threads() -> None:
 
 
 def test_the_threads_of_blas_are_limited_for_the_call_only() -> None:
-    if not (before := blas_threads()):
+    if not (before := workloads.blas_threads()):
         pytest.skip("NumPy's BLAS doesn't tell its threads here")
     seen: list[int] = []
 
     class Spy:
         def __matmul__(self, other: object) -> Any:
-            seen.extend(blas_threads())
+            seen.append(workloads.blas_threads())
             return numpy.ones((1, 1))
 
     multiply = workloads.Multiply(1, threads=1)
     multiply._matrix = Spy()  # type: ignore[assignment]
     multiply(1)
     assert set(seen) == {1}
-    assert blas_threads() == before
-
-
-def blas_threads() -> list[int]:
-    found = threadpool_info()
-    return [each["num_threads"] for each in found if each["user_api"] == "blas"]
+    assert workloads.blas_threads() == before
 
 
 GROUND = ["workloads", "trace", "probe", "travel", "workers"]
