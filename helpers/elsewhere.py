@@ -171,6 +171,7 @@ def _end(process: subprocess.Popen[str]) -> None:
     for member in left:
         with suppress(psutil.Error):
             member.kill()
+    psutil.wait_procs(left, 0.1)  # it takes a moment
     process.kill()
     process.wait()
     with suppress(OSError):  # what it has not read is lost

@@ -135,28 +135,17 @@ class Run:
 
     @property
     def chunksize(self) -> int:
-        """How many tasks were sent at a time; 0 where the strategy's name doesn't tell.
-
-        "processes 10" sends 10, "processes" sends one. joblib tries to send as many as
-        it is told to.
-        """
-        kind, *options = self.strategy.split()
-        told = [int(word) for word in options if word.isdecimal()]
-        if kind == "processes":
-            return told[-1] if told else 1
-        return told[-1] if told and kind == "multiprocessing_pool" else 0
+        """How many tasks were sent at a time; 0 if the strategy's name can't tell."""
+        return _chunksize(*self.strategy.split())
 
     @property
     def batches(self) -> list[list[Span]]:
-        """The tasks that went to a worker together.
+        """The tasks that went to a worker together: chunks, if their size is known.
 
-        They are chunks, where the strategy's name tells their size, or else as far as
-        the clock shows it: tasks follow one another on a worker, in the order of the
-        inputs, and hardly later than they do at best. What is longer is a way to the
-        worker and back.
+        If not, as far as the clock shows it: they follow one another, and hardly later
+        than at best. What is longer is a way to the worker and back.
         """
-        found: list[list[Span]] = []
-        size = self.chunksize
+        found, size = list[list[Span]](), self.chunksize
         for spans in self.by_worker.values():
             for before, span in zip([None, *spans], spans, strict=False):
                 if before and _together(before, span, size):
@@ -215,6 +204,16 @@ def _rows(spans: Iterable[Span]) -> list[list[Span]]:
         rows[row].append(span)
         heappush(busy, (span.end, row))
     return rows
+
+
+def _chunksize(kind: str, *options: str) -> int:
+    """Return how many tasks a strategy sends at a time; 0 if its name can't tell.
+
+    joblib is told a number, and may send fewer: it begins with a few tasks.
+    """
+    told = [int(word) for word in options if word.isdecimal()] or [0]
+    usual = {"processes": 1, "multiprocessing_pool": 0}
+    return told[-1] or usual[kind] if kind in usual else 0
 
 
 def _together(before: Span, span: Span, size: int) -> bool:

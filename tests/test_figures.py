@@ -570,12 +570,18 @@ def test_a_heat_map_shows_its_numbers_and_the_best() -> None:
     assert (2, 0) not in gains, "nobody has measured it"
     for cells, best in ((gains, (2, 1)), (shares, (2, 2))):
         bold = [
-            cell for cell, (_, _, text) in cells.items() if text.get_weight() == "bold"
+            cell
+            for cell, (_, _, text) in cells.items()
+            if text.get_fontweight() == "bold"
         ]
         assert bold == [best]
     for axes, (row, column) in zip(figure.axes, ((2, 1), (2, 2)), strict=True):
         (frame,) = [patch for patch in axes.patches if not patch.get_fill()]
-        assert frame.get_bbox().contains(column, row)
+        assert (
+            frame.get_path()
+            .get_extents(frame.get_patch_transform())
+            .contains(column, row)
+        )
     assert figure.get_suptitle() == (
         "Speed-up over the loop: at best 1.70 × (task 10 ms, chunk 10), at worst 0.03 ×"
     )
@@ -691,20 +697,20 @@ def test_a_heat_map_joins_nothing_that_is_not_so() -> None:
 
 def test_a_heat_map_marks_a_setting_measured_or_not() -> None:
     for place, said in (((4, 1), "9.85 s, 19.7 s"), ((8, 2), "not measured yet")):
-        nested = {**nested_on(2), 8: dict.fromkeys((1, 2, 4))}
+        nested: Any = {**nested_on(2), 8: dict.fromkeys((1, 2, 4))}
         figure, sentence = figures.heat_map.draw(nested, "wall", "CPU time", mark=place)
         row, column = place
         assert f"Your setting ({row}, {column}): {said}." in sentence
         for axes in figure.axes:
             (mark,) = axes.lines
-            x, y = mark.get_xydata()[0]
-            assert (x, y) == (numpy.log2(column) - 0.5, numpy.log2(row) - 0.5)
+            corner = [numpy.log2(column) - 0.5, numpy.log2(row) - 0.5]
+            assert numpy.asarray(mark.get_xydata()).tolist() == [corner]
     with pytest.raises(ValueError, match=r"^heat_map: there is no cell 3, 1 to mark$"):
         figures.heat_map.draw(nested_on(2), "wall", mark=(3, 1))
 
 
 def test_a_heat_map_of_numbers_is_in_their_order() -> None:
-    cells = {10: {100: lasting(1)}, 2: {20: lasting(2), 3: None}}
+    cells: Any = {10: {100: lasting(1)}, 2: {20: lasting(2), 3: None}}
     figure, _ = figures.heat_map.draw(cells, "wall")
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_xticklabels()] == ["3", "20", "100"]

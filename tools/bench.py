@@ -28,13 +28,13 @@ from jupyter_client.manager import start_new_kernel
 from lessons import LESSONS
 from nbformat.v4 import new_code_cell, new_notebook
 
-from helpers import machine, server
+from helpers import figures, machine, server
 from helpers.measure import calibrate, race, run
 from helpers.strategies import start
 from helpers.trace import Traced, watched_countdown
 from helpers.travel import Map, packed
 from helpers.workers import begin_work
-from helpers.workloads import countdown, fetch, fetch_async, nap, nap_async
+from helpers.workloads import Multiply, countdown, fetch, fetch_async, nap, nap_async
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = 1.67
@@ -264,6 +264,57 @@ def stripes_show_the_switch_interval() -> None:
         )
 
 
+def chunks_leave_more_for_the_tasks() -> None:
+    """Useful share of the CPU time, tasks of 10 µs in chunks of 100 and of 1."""
+    tasks = [calibrate(countdown, 1e-5)] * 10_000
+    ways = {"serial": 1, "processes 1": 2, "processes 100": 2}
+    runs = race(countdown, tasks, ways, rounds=3, budget=0)
+    one, many = (runs[way].useful_share for way in ("processes 1", "processes 100"))
+    note = f"{100 * many:.0f} and {100 * one:.0f} %"
+    what = "useful share of the CPU time, 10 µs, chunks of 100 ÷ of 1"
+    row(what, many / one, "≥ 3", many >= 3 * one, note)
+
+
+def heat_maps_are_soon_there() -> None:
+    """The grids of lessons 06 (two rounds) and 07 (one), and the pictures of them."""
+    began = perf_counter()
+    chunks = {
+        length: race(
+            countdown,
+            [calibrate(countdown, length)] * tasks,
+            {"serial": 1, **{f"processes {size}": 2 for size in (1, 10, 100)}},
+            rounds=2,
+            budget=0,
+        )
+        for length, tasks in ((1e-5, 10_000), (1e-4, 2000), (1e-3, 200), (1e-2, 20))
+    }
+    middle = perf_counter()
+    nested = {
+        count: {
+            threads: run(Multiply(500, threads), [2] * 16, "processes", count)
+            for threads in (1, 2, 4)
+        }
+        for count in (1, 2, 4)
+    }
+    spent = {"06": (middle - began, 12), "07": (perf_counter() - middle, 20)}
+    for lesson, (took, most) in spent.items():
+        what = f"seconds to measure the heat map of lesson {lesson}"
+        row(what, took, f"≤ {most}", took <= most)
+    drawn: dict[str, Callable[[], float]] = {
+        "06": lambda: drawing(chunks, "speed-up", "useful share"),
+        "07": lambda: drawing(nested, "wall", "CPU time", cores=2),
+    }
+    for lesson, took in by_turns(drawn, rounds=5).items():
+        row(f"seconds to draw that of lesson {lesson}", took, "≤ 0.5", took <= 0.5)
+
+
+def drawing(*what: Any, **options: Any) -> float:
+    """Draw a heat map as a PNG; return the seconds it took."""
+    began = perf_counter()
+    figures.png(*figures.heat_map.draw(*what, **options))
+    return perf_counter() - began
+
+
 def joblib_counts_down() -> None:
     runs = race(countdown, [10**7] * 20, {"serial": 1, "joblib": 2}, rounds=2, budget=0)
     gain = runs["serial"].wall / runs["joblib"].wall
@@ -436,6 +487,8 @@ BENCHMARKS = (
     workers_start_fast,
     stripes_show_the_switch_interval,
     joblib_counts_down,
+    chunks_leave_more_for_the_tasks,
+    heat_maps_are_soon_there,
     tiny_tasks_do_not_add_up,
     explorers_redraw_at_once,
     keys_change_the_picture,

@@ -21,8 +21,7 @@ class Explorer(Viewer):
         plan: returns what to measure, for the settings.
         draw: returns pictures of runs for the settings: PNGs, each with its sentence.
         runs: what a plain call has measured: shown until a control is moved.
-        together: whether a picture also shows what was measured for other settings:
-            then `draw` gets these runs too, `runs` among them, as its second argument.
+        together: whether `draw` gets what was measured for all settings, too: second.
 
     Attributes:
         conductor: lets one explorer measure at a time; all have the same.
@@ -40,10 +39,9 @@ class Explorer(Viewer):
         runs: Iterable[Run] = (),
         together: bool = False,
     ) -> None:
-        super().__init__(name, controls, self._with_all(draw) if together else draw)
-        first = Kept(runs)
-        self._plan, self._together, self._measured = plan, together, Kept()
-        self._shelf = Shelf(first)
+        self._shelf = Shelf(first := Kept(runs), together)
+        super().__init__(name, controls, self._shelf.drawing(draw))
+        self._plan, self._measured = plan, Kept()
         self.run_button.on_click(lambda _: self.run())
         self.stop_button.on_click(lambda _: self.stop())
         for control in controls.values():
@@ -58,11 +56,8 @@ class Explorer(Viewer):
 
     def _greet(self, first: Kept) -> None:
         drawn = "Drawn from a run of this lesson" if first.runs else ""
-        greeting = f"{drawn or 'Nothing measured yet'}. Move a control, or press Run."
-        self.say(self.show(first) or greeting)
-
-    def _with_all(self, draw: Draw) -> Draw:
-        return lambda runs, **settings: draw(runs, self._shelf.best(), **settings)
+        said = f"{drawn or 'Nothing measured yet'}. Move a control, or press Run."
+        self.say(self.show(first) or said)
 
     @property
     def measuring(self) -> bool:
@@ -88,7 +83,8 @@ class Explorer(Viewer):
             return
         with self.lock:
             self.make_way()
-            self._shelf, self._measured = Shelf(), Kept()
+            self._shelf.clear()
+            self._measured = Kept()
             if self._open.get(self.name) is self:
                 del self._open[self.name]
             super().close()
@@ -109,10 +105,7 @@ class Explorer(Viewer):
 
     def came(self, run: Run) -> None:
         """Keep a run; draw after the first round and the last."""
-        kept = self._measured
-        kept.runs.append(run)
-        if self._together:
-            self._shelf.outdate()
+        self._shelf.add(run, kept := self._measured)
         self.progress.value = len(kept.runs)
         # Not after each: drawing takes a core from the next round.
         if (kept.rounds == 1 or kept.complete) and (why_not := self.show(kept)):

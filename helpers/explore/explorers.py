@@ -42,6 +42,8 @@ PIECES = 40
 # Processes, or threads in each, at most, however many cores the machine has.
 MOST = 16
 NO_LIMIT = "any"
+# Rows of the matrices that are multiplied.
+SIZES = (100, 200, 500, 1000)
 
 
 def gil(*runs: Run) -> Explorer:
@@ -218,9 +220,7 @@ def chunks(grid: Grid | None = None) -> Explorer:
         )
         if others:
             return [_picture(drawn)]
-        *_, end = last.batches[: PIECES * len(last.by_worker)]
-        shown = 1.02 * (end[-1].end - last.began)
-        return [_picture(drawn), _picture(figures.batches.draw(_named(runs), shown))]
+        return [_picture(drawn), _picture(_trips(runs, last))]
 
     return Explorer("chunks", controls, plan, draw, first, together=True)
 
@@ -230,15 +230,14 @@ def nested(grid: Grid | None = None, size: int = 500) -> Explorer:
 
     Args:
         grid: what the lesson has measured, to draw at first: by number of processes,
-            by number of threads in each, a run of `Multiply(size, threads)`. Cells that
-            are measured later stand among them if these are 16 tasks too.
+            by number of threads in each, a run of 16 tasks of `Multiply(size, threads)`
+            with two products each; with others what is measured can't be compared.
         size: of the matrices in these runs.
     """
     counts = _counts()
     numbers = {str(count): count for count in counts}
-    sizes = {f"{rows} × {rows}": rows for rows in (100, 200, 500, 1000)}
     controls = {
-        "size": steps("matrix", sizes, 500),
+        "size": steps("rows of the matrix", {str(n): n for n in SIZES}, 500),
         "workers": steps("processes", numbers, 1),
         "threads": steps("threads in each", numbers, 1),
         "limit": widgets.Checkbox(True, description="limit the threads", **WIDE),
@@ -259,12 +258,8 @@ def nested(grid: Grid | None = None, size: int = 500) -> Explorer:
     ) -> list[Picture]:
         *_, last = _parallel(runs)
         mine = size == last.made.get("size")
-        cells: Cells = {each: dict.fromkeys([*counts, NO_LIMIT]) for each in counts}
-        for run in _with_others(runs, measured):
-            if _work_of(run) == _work_of(last):
-                cells.setdefault(run.workers, {})[_threads_of(run)] = run
         drawn = figures.heat_map.draw(
-            cells,
+            _nested_cells(_with_others(runs, measured), last, counts),
             *("wall", "CPU time"),
             rows="processes",
             columns="threads",
@@ -282,12 +277,27 @@ def nested(grid: Grid | None = None, size: int = 500) -> Explorer:
     return Explorer("nested", controls, plan, draw, first, together=True)
 
 
+def _nested_cells(runs: Iterable[Run], last: Run, counts: Sequence[int]) -> Cells:
+    """Return the runs that did the same work as the last, by processes and threads."""
+    cells: Cells = {each: dict.fromkeys([*counts, NO_LIMIT]) for each in counts}
+    for run in runs:
+        if _work_of(run) == _work_of(last):
+            cells.setdefault(run.workers, {})[_threads_of(run)] = run
+    return cells
+
+
 def _counts() -> list[int]:
     """Return numbers of processes, or of threads in each, up to twice the cores."""
     allowed = cores().allowed
     most = min(MOST, 2 * allowed)
     powers = {2**power for power in range(5)} | {allowed, most}
     return sorted(count for count in powers if count <= most)
+
+
+def _trips(runs: Iterable[Run], last: Run) -> tuple[Figure, str]:
+    """Return the figure of batches, from the beginning on as many as can be seen."""
+    *_, end = last.batches[: PIECES * len(last.by_worker)]
+    return figures.batches.draw(_named(runs), 1.02 * (end[-1].end - last.began))
 
 
 def _parallel(runs: Iterable[Run]) -> list[Run]:

@@ -84,21 +84,34 @@ class Shelf:
 
     Args:
         first: what was there before any of them.
+        together: whether each one's picture also shows the others' runs.
     """
 
-    def __init__(self, first: Kept | None = None) -> None:
-        self._first = first or Kept()
+    def __init__(self, first: Kept | None = None, together: bool = False) -> None:
+        self._first, self._together = first or Kept(), together
         self._kept: dict[Job, Kept] = {}
+
+    def clear(self) -> None:
+        """Let go of all runs and pictures."""
+        self._first = Kept()
+        self._kept.clear()
+
+    def drawing(self, draw: Draw) -> Draw:
+        """Return a function that draws, with all jobs' runs too if they go together."""
+        if not self._together:
+            return draw
+        return lambda runs, **settings: draw(runs, self.best(), **settings)
 
     def best(self) -> list[Run]:
         """Return the best run of each way, of all jobs: the latest ones last."""
         together = (self._first, *self._kept.values())
         return [run for kept in together for run in kept.best()]
 
-    def outdate(self) -> None:
-        """Forget the pictures of all jobs: there is a new run that belongs in them."""
-        for kept in self._kept.values():
-            kept.outdate()
+    def add(self, run: Run, kept: Kept) -> None:
+        """Keep a run; forget the pictures of all jobs if it belongs in them too."""
+        kept.runs.append(run)
+        for each in self._kept.values() if self._together else ():
+            each.outdate()
 
     def of(self, job: Job) -> Kept | None:
         """Return what was measured for the job, if it is still there."""
