@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import (
     Executor,
     Future,
@@ -372,25 +372,46 @@ def scratch_folder() -> Path:
 
 
 def _watch_kernel() -> None:
-    """Start what cleans up if this kernel is killed: outside its group of processes."""
+    """Start what cleans up if this kernel is killed, or its group of processes."""
+    import subprocess
+    from multiprocessing.util import get_temp_dir
+
+    # The second holds the sockets of forkserver.
+    folders = [str(scratch_folder()), get_temp_dir()]
+    watcher = [sys.executable, "-I", "-S", __file__, str(os.getpid()), *folders]
+    _start_apart(watcher, stderr=subprocess.DEVNULL)
+    if sys.platform != "win32":
+        _start_tracker_apart()
+
+
+def _start_tracker_apart() -> None:
+    """Start multiprocessing's own cleaner, which else were in the kernel's group."""
+    from multiprocessing import util as module
+
+    util: Any = module
+    before = util.spawnv_passfds
+    util.spawnv_passfds = lambda path, args, fds: _start_apart(args, pass_fds=fds)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        util.spawnv_passfds = before
+
+
+def _start_apart(command: Sequence[Any], **options: Any) -> int:
+    """Start a command that no signal to this group reaches; return its process."""
     import subprocess
 
-    nowhere = subprocess.DEVNULL
-    watcher = subprocess.Popen(
-        [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(scratch_folder())],
-        stdin=nowhere,
-        stdout=nowhere,
-        stderr=nowhere,
-        start_new_session=True,
-    )
-    _kept.append(watcher)
+    nowhere: dict[str, Any] = dict.fromkeys(("stdin", "stdout"), subprocess.DEVNULL)
+    started = subprocess.Popen(command, start_new_session=True, **nowhere, **options)
+    _kept.append(started)
+    return started.pid
 
 
-def _clean_up_after(kernel: int, folder: str) -> None:
-    """Wait until a kernel has ended; end what it has started, and remove its folder.
+def _clean_up_after(kernel: int, folders: list[str]) -> None:
+    """Wait until a kernel has ended; end what it has started, and remove its files.
 
-    All that it starts is in its group. Python's own cleaners, which are too, leave the
-    signal alone; they do their work when the others have gone.
+    All that it starts is in its group. Python's own cleaners leave the signal alone;
+    they do their work when the others have gone.
     """
     import shutil
 
@@ -399,7 +420,15 @@ def _clean_up_after(kernel: int, folder: str) -> None:
     if has_group:
         with suppress(ProcessLookupError):  # nobody is left
             os.killpg(kernel, signal.SIGTERM)
-    shutil.rmtree(folder, ignore_errors=True)
+            time.sleep(0.5)  # they end, and write no more
+    # joblib's cleaner may have been killed with its group.
+    of_joblib = (f"sem.loky-{kernel}-*", f"joblib_memmapping_folder_{kernel}_*")
+    shared = Path("/dev/shm")
+    for path in [*map(Path, folders), *(p for n in of_joblib for p in shared.glob(n))]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def let_kernel_end() -> None:
@@ -439,4 +468,4 @@ def _servants() -> set[int | None]:
 
 
 if __name__ == "__main__":
-    _clean_up_after(int(sys.argv[1]), sys.argv[2])
+    _clean_up_after(int(sys.argv[1]), sys.argv[2:])

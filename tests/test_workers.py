@@ -1,6 +1,7 @@
 """How workers begin and end, by names that other libraries may change."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -242,9 +243,15 @@ signs = [{folder!r} + "/" + sign for sign in (block.name.strip("/"), "second")]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no groups of processes")
+@pytest.mark.parametrize("kill", [os.kill, os.killpg], ids=["kernel", "its group"])
 @pytest.mark.parametrize("name", OWN_POOLS)
-def test_nothing_stays_of_a_kernel_that_is_killed(name: str, tmp_path: Path) -> None:
-    """Not of the reader's own pools either, and no shared memory, and no file."""
+def test_nothing_stays_of_a_kernel_that_is_killed(
+    name: str, kill: Callable[[int, int], None], tmp_path: Path
+) -> None:
+    """Not of the reader's own pools either, and no shared memory, and no file.
+
+    The system kills the kernel, if it needs memory; Jupyter kills its group.
+    """
     manager, client = start_new_kernel(cwd=str(Path(__file__).parent))
     assert isinstance(manager.provisioner, LocalProvisioner)
     kernel = psutil.Process(manager.provisioner.pid)
@@ -252,15 +259,16 @@ def test_nothing_stays_of_a_kernel_that_is_killed(name: str, tmp_path: Path) -> 
     until(lambda: len(list(tmp_path.iterdir())) == 2)
     (block,) = {sign.name for sign in tmp_path.iterdir()} - {"second"}
     family = kernel.children(recursive=True)
-    last_words = [each.cmdline()[-1] for each in family]
-    (folder,) = (word for word in last_words if "many_cores_" in word)
-    assert Path(folder, "array").exists()
-    kernel.kill()
+    commands = [each.cmdline() for each in family]
+    (folders,) = (line[-2:] for line in commands if "many_cores_" in line[-2])
+    assert Path(folders[0], "array").exists() and Path(folders[1]).exists()
+    kill(kernel.pid, signal.SIGKILL)
     _, left = psutil.wait_procs(family, 10)
     client.stop_channels()
     manager.shutdown_kernel(now=True)
     assert not left
-    assert not Path(folder).exists()
+    assert until(lambda: not any(Path(folder).exists() for folder in folders))
+    assert not [path for path in Path("/dev/shm").glob(f"*{kernel.pid}*")]
     with pytest.raises(FileNotFoundError):
         SharedMemory(block)
 

@@ -15,6 +15,7 @@ from helpers.exercises.watch import Started, Watch, stop
 from helpers.probe import Call, Probe, worker
 from helpers.runs import Run
 from helpers.travel import name_of
+from helpers.workers import scratch_folder
 
 # An answer that takes longer is stopped, in seconds.
 LIMIT = 30.0
@@ -126,7 +127,8 @@ def attempt(
     caller = Thread(target=_call, args=(tried, watched, answer, arguments), daemon=True)
     watch = Watch(caller)
     tried.pools = watch.pools
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder, watch.on():
+    here = scratch_folder()
+    with TemporaryDirectory(dir=here, ignore_cleanup_errors=True) as folder, watch.on():
         for number, each in enumerate(watched):
             each.begin(Path(folder, str(number)))
         steps = [(steer or _meet)(each, tried.pools) for each in watched]
