@@ -328,7 +328,8 @@ def limited(function: Function, item: Any) -> Any:
 
 
 def limit_to(threads: int) -> None:
-    """Limit the BLAS of a worker for good."""
+    """Limit the BLAS of a worker for good; what isn't loaded can't be limited."""
+    import numpy  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(threads, "blas")
