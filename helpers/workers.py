@@ -60,6 +60,7 @@ PRIVATE = {
     "a tracker of resources": (("_pid",), PYTHONS),
     "multiprocessing's forkserver": (("_forkserver",), PYTHONS),
     "the server of forkserver": (("_forkserver_pid",), PYTHONS),
+    "multiprocessing's util": (("spawnv_passfds", "get_temp_dir"), PYTHONS),
     "ipykernel's Kernel": (("_process_children",), "ipykernel 7.4.0"),
 }
 
@@ -415,10 +416,9 @@ def _clean_up_after(kernel: int, folders: list[str]) -> None:
     """
     import shutil
 
-    has_group = sys.platform != "win32" and os.getpgid(kernel) == kernel
     _wait_for_end_of(kernel)
-    if has_group:
-        with suppress(ProcessLookupError):  # nobody is left
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError):  # nobody is left, or it had no group
             os.killpg(kernel, signal.SIGTERM)
             time.sleep(0.5)  # they end, and write no more
     # joblib's cleaner may have been killed with its group.

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import forkserver, get_context, resource_tracker
+from multiprocessing import forkserver, get_context, resource_tracker, util
 from multiprocessing.pool import Pool, ThreadPool
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -66,6 +66,7 @@ def examples() -> dict[str, object]:
             "a tracker of resources": resource_tracker._resource_tracker,
             "multiprocessing's forkserver": forkserver,
             "the server of forkserver": forkserver._forkserver,
+            "multiprocessing's util": util,
             "ipykernel's Kernel": Kernel,
         }
 
