@@ -136,7 +136,7 @@ class Run:
     @property
     def chunksize(self) -> int:
         """How many tasks were sent at a time; 0 if the strategy's name can't tell."""
-        return _chunksize(*self.strategy.split())
+        return _chunksize(self)
 
     @property
     def batches(self) -> list[list[Span]]:
@@ -206,14 +206,18 @@ def _rows(spans: Iterable[Span]) -> list[list[Span]]:
     return rows
 
 
-def _chunksize(kind: str, *options: str) -> int:
+def _chunksize(run: Run) -> int:
     """Return how many tasks a strategy sends at a time; 0 if its name can't tell.
 
     joblib is told a number, and may send fewer: it begins with a few tasks.
     """
-    told = [int(word) for word in options if word.isdecimal()] or [0]
-    usual = {"processes": 1, "multiprocessing_pool": 0}
-    return told[-1] or usual[kind] if kind in usual else 0
+    kind, *options = run.strategy.split()
+    told = [int(word) for word in options if word.isdecimal()]
+    if kind == "processes":
+        return told[-1] if told else 1
+    if kind == "multiprocessing_pool":  # as `Pool.map`: four chunks for each worker
+        return told[-1] if told else math.ceil(len(run.spans) / (4 * run.workers))
+    return 0
 
 
 def _together(before: Span, span: Span, size: int) -> bool:

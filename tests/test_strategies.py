@@ -214,3 +214,10 @@ def test_every_start_method_is_tried() -> None:
     assert sorted(IN_POOLS) == [
         f"{pool} {method}" for pool in pools for method in known
     ]
+
+
+def test_the_chunks_of_a_plain_pool_are_known() -> None:
+    """They are those of `Pool.map`, four for each worker, whatever the clock says."""
+    made = run(double, range(40), "multiprocessing_pool", 2)
+    assert made.chunksize == 5
+    assert len(made.batches) == 8
