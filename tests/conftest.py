@@ -31,7 +31,10 @@ PARALLEL = IN_THREADS + IN_PROCESSES
 Answer = TypeVar("Answer")
 
 # Processes that stay for the next pool: they run no tasks.
-KEPT = ("resource_tracker", "multiprocessing.forkserver", "helpers.server")
+KEPT = (
+    *("resource_tracker", "multiprocessing.forkserver", "helpers.server"),
+    f"helpers{os.sep}workers.py",  # waits for the kernel's end
+)
 
 
 def pytest_configure() -> None:

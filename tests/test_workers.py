@@ -269,7 +269,8 @@ def test_nothing_stays_of_a_kernel_that_is_killed(
     manager.shutdown_kernel(now=True)
     assert not left
     assert until(lambda: not any(Path(folder).exists() for folder in folders))
-    assert not [path for path in Path("/dev/shm").glob(f"*{kernel.pid}*")]
+    of_joblib = (f"sem.loky-{kernel.pid}-*", f"joblib_memmapping_folder_{kernel.pid}_*")
+    assert not [path for name in of_joblib for path in Path("/dev/shm").glob(name)]
     with pytest.raises(FileNotFoundError):
         SharedMemory(block)
 
