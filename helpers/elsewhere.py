@@ -10,27 +10,22 @@ and comes back is JSON.
 import json
 import os
 import queue
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any
 
+from helpers import measure
 from helpers.jobs import Job, runs_of
-from helpers.runs import Run, as_data, from_data
+from helpers.pythons import PythonFailed, Talk, end
+from helpers.runs import Run, as_message, from_message
+from helpers.travel import found_at
 
 # A process that measures, and that nobody has asked anything for so long, ends.
 PATIENCE = 60.0
 # What such a process ends with, so that it is told from one that can't measure.
 GAVE_UP = 75
-# Seconds that processes have to end by themselves before they are ended by force.
-GRACE = 0.4
-# By -c: with a file of it, workers that start fresh would import that file.
-SERVE = "import sys; sys.path.insert(0, {!r}); import helpers.elsewhere as e; e.serve()"
 
 
 class Elsewhere:
@@ -50,7 +45,7 @@ class Elsewhere:
         python: str = sys.executable,
     ) -> None:
         self._heard, self._python = heard, python
-        self._process: subprocess.Popen[str] | None = None
+        self._talk: Talk | None = None
         self._number = 0
         self._job: Job | None = None
         self._lock = threading.Lock()
@@ -59,7 +54,7 @@ class Elsewhere:
         """Measure job, in place of the one under way if any; return its number.
 
         Raises:
-            OSError: no process could be started.
+            PythonFailed: no process could be started.
         """
         with self._lock:
             self._number, self._job = self._number + 1, job
@@ -70,116 +65,57 @@ class Elsewhere:
         """End what is measured, and every process that takes part, within a second."""
         with self._lock:
             self._number += 1
-            process, self._process = self._process, None
-        if process is not None:
-            _end(process)
+            talk, self._talk = self._talk, None
+        if talk is not None:
+            end(talk.process)
 
     def _send(self) -> None:
-        process = self._process
-        if process is None or process.poll() is not None:
-            # What it complains of goes to a file: nobody has to read while it writes.
-            said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
-            process = self._process = _started(self._python, said)
-            listening = threading.Thread(
-                target=self._listen, args=[process, said], daemon=True
-            )
-            listening.start()
-        with suppress(OSError):  # if it is just ending, the listener sees to that
-            print(json.dumps([self._number, self._job]), file=process.stdin, flush=True)
+        talk = self._talk
+        if talk is None or talk.process.poll() is not None:
+            talk = self._talk = Talk(self._python)
+            threading.Thread(target=self._listen, args=[talk], daemon=True).start()
+        talk.ask([self._number, self._job])
 
-    def _listen(self, process: subprocess.Popen[str], said: IO[str]) -> None:
+    def _listen(self, talk: Talk) -> None:
         ended = 0  # the last job that was heard to its end
-        for number, answer in _answers_of(process, said):
+        for number, answer in _answers_of(talk):
             if not isinstance(answer, Run):
                 ended = number
             if number == self._number:
                 self._heard(number, answer)
-        gave_up_waiting = process.wait() == GAVE_UP
+        gave_up_waiting = talk.process.wait() == GAVE_UP
         with self._lock:
-            if process is not self._process:  # it was stopped
+            if talk is not self._talk:  # it was stopped
                 return
-            self._process, number = None, self._number
+            self._talk, number = None, self._number
             if ended == number:
                 return
             if gave_up_waiting:  # just as it was asked for this
-                with suppress(OSError):
+                with suppress(PythonFailed):
                     self._send()
                     return
-        self._heard(number, _last_words(said))
+        self._heard(number, talk.last_words())
 
 
-def _started(python: str, said: IO[str]) -> subprocess.Popen[str]:
-    """Start the process that measures, where an interrupt of the kernel misses it."""
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-        apart = {"creationflags": flags}
-    bare = [] if python == sys.executable else ["-I", "-S"]
-    return subprocess.Popen(
-        [python, *bare, "-c", SERVE.format(str(Path(__file__).parent.parent))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=said,
-        encoding="utf-8",
-        **apart,
-    )
-
-
-def _answers_of(
-    process: subprocess.Popen[str], said: IO[str]
-) -> Iterator[tuple[int, Run | str | None]]:
+def _answers_of(talk: Talk) -> Iterator[tuple[int, Run | str | None]]:
     """Yield (number of the job, answer) as the process sends them, until it ends."""
-    for line in process.stdout or ():
+    for answer in talk.answers():
         try:
-            number, answer = json.loads(line)
-            found = from_data(answer) if isinstance(answer, dict) else answer
+            number, said = answer
+            yield number, from_message(said) if isinstance(said, dict) else said
         except (ValueError, TypeError):
-            _end(process)
-            print("what it said is no run", file=said)
-            return
-        yield number, found
-
-
-def _last_words(said: IO[str]) -> str:
-    """Return why the process has died, as far as it has said so."""
-    said.seek(0)
-    lines = [line.strip() for line in said if line.strip()]
-    died = "the process that measures has died"
-    return f"{died}: {lines[-1]}" if lines else died
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End process and all that it has started, those that pools start just now too."""
-    import psutil
-
-    try:
-        family = psutil.Process(process.pid).children(recursive=True)
-    except psutil.Error:
-        family = []
-    if sys.platform == "win32":
-        process.terminate()
-        for member in family:
-            with suppress(psutil.Error):
-                member.terminate()
-    else:
-        with suppress(OSError):
-            os.killpg(process.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE)
-    # Those that clean up after pools don't listen: they end when the others have gone.
-    _, left = psutil.wait_procs(family, GRACE)
-    for member in left:
-        with suppress(psutil.Error):
-            member.kill()
-    psutil.wait_procs(left, 0.1)  # it takes a moment
-    process.kill()
-    process.wait()
-    with suppress(OSError):  # what it has not read is lost
-        if process.stdin:
-            process.stdin.close()
+            talk.refuse()
 
 
 # What the other Python does.
+
+# What is asked for, by its number: a job's fields, or a call's name and arguments.
+Asked = queue.SimpleQueue[tuple[int, Any]]
+CALLS: dict[str, Callable[..., Any]] = {
+    "run": measure.run,
+    "race": measure.race,
+    "sweep": measure.sweep,
+}
 
 
 def serve() -> None:
@@ -190,37 +126,46 @@ def serve() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
-    asked: queue.SimpleQueue[tuple[int, Job]] = queue.SimpleQueue()
+    asked: Asked = queue.SimpleQueue()
     threading.Thread(target=_read, args=[questions, asked], daemon=True).start()
     while True:
         try:
-            number, job = asked.get(timeout=PATIENCE)
+            number, question = asked.get(timeout=PATIENCE)
         except queue.Empty:
             sys.exit(GAVE_UP)
         while asked.qsize():  # only the last of several counts
-            number, job = asked.get()
-        for answer in _answers(job, asked):
+            number, question = asked.get()
+        for answer in _answers(question, asked):
             print(json.dumps([number, answer]), file=answers, flush=True)
 
 
-def _read(questions: IO[str], asked: "queue.SimpleQueue[tuple[int, Job]]") -> None:
+def _read(questions: IO[str], asked: Asked) -> None:
     with suppress(ValueError, OSError):
         for line in questions:
-            number, job = json.loads(line)
-            asked.put((number, Job(*job)))
+            number, question = json.loads(line)
+            asked.put((number, question))
     # Whoever asked is gone. The workers end too: each watches for that.
     os._exit(0)
 
 
-def _answers(
-    job: Job, asked: "queue.SimpleQueue[tuple[int, Job]]"
-) -> Iterator[dict[str, Any] | str | None]:
-    """Yield the runs of job as data, until it is done or another is asked for."""
+def _answers(question: Any, asked: Asked) -> Iterator[dict[str, Any] | str | None]:
+    """Yield the runs that are asked for as data, until done or asked for others."""
     try:
-        for run in runs_of(job):
-            yield as_data(run)
+        for run in _runs_of(question):
+            yield as_message(run)
             if asked.qsize():
                 return
         yield None
     except Exception as error:
         yield f"{type(error).__name__}: {error}"
+
+
+def _runs_of(question: Any) -> Iterator[Run]:
+    """Yield the runs of a job, or of a call of `run`, `race` or `sweep`."""
+    if isinstance(question, list):
+        yield from runs_of(Job(*question))
+        return
+    call, (function, *first) = question["call"], map(found_at, question["functions"])
+    options = question["options"] | ({"first": first[0]} if first else {})
+    made = CALLS[call](function, question["inputs"], **options)
+    yield from made.values() if isinstance(made, dict) else [made]

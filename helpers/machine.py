@@ -5,12 +5,27 @@ import math
 import multiprocessing
 import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
 from contextlib import suppress
+from pathlib import Path
 from time import process_time
 from typing import NamedTuple
+
+from helpers.pythons import pythons
+
+# What a reader asks for is here, wherever it is written.
+__all__ = [
+    "ceiling",
+    "connections",
+    "cores",
+    "describe",
+    "gil_enabled",
+    "pythons",
+    "start_methods",
+]
 
 # What each interpreter of the ceiling runs: count when told to, and print when the
 # counting began and ended. It imports nothing, so that it starts fast anywhere.
@@ -116,20 +131,31 @@ def idle_seconds() -> float | None:
     """Return for how long the allowed cores have been idle, in seconds, added up.
 
     It counts from the start of the system. What a core idles while something runs shows
-    how much of the machine was free. None where nobody counts it: it takes psutil.
+    how much of the machine was free. None where nobody counts it: it takes psutil, or
+    Linux.
     """
-    try:
-        import psutil
-    except ImportError:
+    counted, allowed = _idle_of_each(), _allowed_cpus()
+    if counted is None:
         return None
-    counted, allowed = psutil.cpu_times(percpu=True), _allowed_cpus()
     if allowed is None or max(allowed) >= len(counted):
         allowed = set(range(len(counted)))  # numbered otherwise, in some containers say
-    return sum(
-        times.idle + getattr(times, "iowait", 0.0)
-        for cpu, times in enumerate(counted)
-        if cpu in allowed
-    )
+    return sum(idle for cpu, idle in enumerate(counted) if cpu in allowed)
+
+
+def _idle_of_each() -> list[float] | None:
+    """Return for how long each core has been idle, in seconds."""
+    with suppress(ImportError):
+        import psutil
+
+        found = psutil.cpu_times(percpu=True)
+        return [times.idle + getattr(times, "iowait", 0.0) for times in found]
+    # Another Python has no psutil; on Linux the system tells anybody (proc(5), stat).
+    with suppress(OSError, ValueError):
+        lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+        cores = [line.split() for line in lines if re.match(r"cpu\d", line)]
+        ticks = os.sysconf("SC_CLK_TCK")
+        return [(int(core[4]) + int(core[5])) / ticks for core in cores]
+    return None
 
 
 def cpu_seconds(others: bool = True) -> dict[int, float] | None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import partial, update_wrapper
+from pathlib import Path
 from time import perf_counter, thread_time
 from typing import Any, NamedTuple
 
@@ -23,14 +24,25 @@ from helpers.machine import (
     idle_seconds,
     memory_in_use,
 )
-from helpers.runs import Round, Run, best_of, by_workers, load, recorded, save
+from helpers.pythons import PythonFailed, measured
+from helpers.runs import (
+    Round,
+    Run,
+    best_of,
+    by_workers,
+    is_data,
+    load,
+    recorded,
+    save,
+)
 from helpers.strategies import chunk_of, is_async, start, stays_here
 from helpers.trace import Span, Traced, TracedCoroutine
-from helpers.travel import Map, arrive, name_of
+from helpers.travel import Map, address_of, arrive, name_of
 from helpers.workers import let_kernel_end
 
 # What a reader asks for is here, wherever it is written.
 __all__ = [
+    "PythonFailed",
     "Round",
     "Run",
     "best_of",
@@ -51,6 +63,8 @@ TICK = 0.1 if sys.platform == "win32" else 0.001
 # How long to wait for all of the workers to come, in seconds: a spawned one may have
 # to import much.
 PATIENCE = 10.0
+# How long another Python may take, in seconds, if nobody says.
+LIMIT = 60.0
 # How often to look at the memory, in seconds.
 LOOK = 0.01
 # A notebook that measures will have had workers when its kernel ends.
@@ -76,6 +90,8 @@ def run(
     strategy: str | Map = "serial",
     workers: int = 1,
     memory: bool = False,
+    python: str | Path | None = None,
+    limit: float = LIMIT,
 ) -> Run:
     """Run function over inputs once, and note who did what when.
 
@@ -91,13 +107,25 @@ def run(
             seem to need nothing. So a script needs its `if __name__ == "__main__":`.
             What is done for the first time is done before: one more call, with the
             first input.
+        python: another Python that does all this: its version ("3.14", "3.14t" without
+            the GIL), or its path. It needs nothing installed. The function must stand
+            in a file, and import no more than the standard library; the inputs must be
+            such that JSON gives them back. Results that it doesn't give back are left
+            out.
+        limit: seconds after which that Python is ended.
 
     Raises:
-        ValueError: no such strategy, no such number of workers, or nothing to call.
-        FunctionCannotTravel: the function can't be sent to a worker.
+        ValueError: no such strategy, no such number of workers, nothing to call, or no
+            such Python.
+        FunctionCannotTravel: the function can't be sent to a worker, or to that Python.
+        PythonFailed: that Python failed, or the function did there; in one line.
         Exception: the function's own.
     """
     inputs = _checked(function, inputs, [strategy])
+    if python is not None:
+        options = {"strategy": strategy, "workers": workers, "memory": memory}
+        (made,) = _in_python(python, limit, "run", [function], inputs, options)
+        return made
     if memory:
         return _in_fresh_process(function, inputs, strategy, workers)
     with _started(function, strategy, workers) as started:
@@ -138,6 +166,8 @@ def race(
     strategies: Mapping[Any, int],
     rounds: int = 3,
     budget: float = 5.0,
+    python: str | Path | None = None,
+    limit: float = LIMIT,
 ) -> dict[str, Run]:
     """Run function over inputs in several ways by turns, and keep the best of each.
 
@@ -152,15 +182,21 @@ def race(
             workers: {"serial": 1, "threads": 2, "processes": 2}.
         rounds: how many at least.
         budget: seconds after which it adds no further rounds.
+        python, limit: another Python that does all this, as for `run`.
 
     Returns:
         The best run of each way, by name, with the times of all its rounds.
 
     Raises:
         ValueError: as `run`; or no ways, two of one name, or no rounds.
+        Exception: as `run`.
     """
     ways = _named(strategies)
     inputs = _checked(function, inputs, strategies, rounds)
+    if python is not None:
+        options = {"strategies": strategies, "rounds": rounds, "budget": budget}
+        runs = _in_python(python, limit, "race", [function], inputs, options)
+        return dict(zip(ways, runs, strict=True))
     kept: dict[str, list[Run]] = {name: [] for name in ways}
     with ExitStack() as stack, _progress(rounds * len(ways), function) as step:
         started = {
@@ -184,6 +220,8 @@ def sweep(
     workers: Iterable[int],
     rounds: int = 3,
     first: Callable[[], Any] | None = None,
+    python: str | Path | None = None,
+    limit: float = LIMIT,
 ) -> dict[int, Run]:
     """Run function over inputs with each number of workers by turns.
 
@@ -196,15 +234,23 @@ def sweep(
         rounds: how many for each number.
         first: a serial part: the caller calls it at the beginning of each round. The
             wall time includes it.
+        python, limit: another Python that does all this, as for `run`.
 
     Returns:
         The best run of each number of workers, with the times of all its rounds.
 
     Raises:
         ValueError: as `run`; or no numbers of workers, or no rounds.
+        Exception: as `run`.
     """
     inputs = _checked(function, inputs, [strategy], rounds)
     kept: dict[int, list[Run]] = {count: [] for count in _counts(workers)}
+    if python is not None:
+        functions: list[Callable[..., Any]] = [function]
+        functions += [first] if first else []
+        options = {"strategy": strategy, "workers": list(kept), "rounds": rounds}
+        runs = _in_python(python, limit, "sweep", functions, inputs, options)
+        return dict(zip(kept, runs, strict=True))
     with _progress(rounds * len(kept), function) as step:
         for _ in range(rounds):
             for count in kept:
@@ -215,6 +261,28 @@ def sweep(
                     )
                 step()
     return {count: best_of(runs) for count, runs in kept.items()}
+
+
+def _in_python(
+    python: str | Path,
+    limit: float,
+    call: str,
+    functions: list[Callable[..., Any]],
+    inputs: list[Any],
+    options: dict[str, Any],
+) -> list[Run]:
+    """Return the runs that another Python makes, asked for this call."""
+    check_seconds(limit)
+    if not is_data(inputs):
+        raise ValueError(
+            "inputs go to another Python as JSON, which would not give these back: "
+            "numbers, words and lists do"
+        )
+    if not is_data(options):
+        raise ValueError("a map of yours can't go to another Python: name a strategy")
+    addresses = [address_of(each) for each in functions]
+    question = {"call": call, "functions": addresses, "inputs": inputs}
+    return measured(python, question | {"options": options}, limit)
 
 
 def _checked(

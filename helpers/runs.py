@@ -338,6 +338,31 @@ def as_data(run: Run) -> dict[str, Any]:
     return {name: getattr(run, name) for name in names}
 
 
+def as_message(run: Run) -> dict[str, Any]:
+    """Return what another Python sends of the run: its results too, if JSON can."""
+    results = run.results if is_data(run.results) else []
+    return {"format": FORMAT, **as_data(run), "results": results}
+
+
+def from_message(message: dict[str, Any]) -> Run:
+    """Return the run that `as_message` has described.
+
+    Raises:
+        ValueError: the message describes no run, or has a newer format; in one line.
+    """
+    data = _of_format(message)
+    results = data.pop("results", [])
+    return replace(from_data(data), results=list(results))
+
+
+def is_data(thing: Any) -> bool:
+    """Return whether JSON gives back what it is given."""
+    try:
+        return bool(json.loads(json.dumps(thing)) == thing)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
 def from_data(data: object) -> Run:
     """Return the run that `as_data` has described, after a look at every field.
 
@@ -371,15 +396,20 @@ def _write(path: str | Path, content: dict[str, Any]) -> None:
 
 
 def _read(text: str) -> list[Run]:
-    written = json.loads(text)
-    if not isinstance(written, dict) or not _whole(written.get("format")):
-        raise ValueError("this is no saved run")
-    if written.pop("format") > FORMAT:
-        raise ValueError("it was saved by a newer version of this kit")
+    written = _of_format(json.loads(text))
     listed = written.get("runs", [written])
     if not isinstance(listed, list) or not listed:
         raise ValueError("it holds no runs")
     return [from_data(each) for each in listed]
+
+
+def _of_format(written: object) -> dict[str, Any]:
+    """Return what was written, without its format, if that is one that is known."""
+    if not isinstance(written, dict) or not _whole(written.get("format")):
+        raise ValueError("this is no saved run")
+    if written["format"] > FORMAT:
+        raise ValueError("it was saved by a newer version of this kit")
+    return {name: value for name, value in written.items() if name != "format"}
 
 
 def _span(data: Any) -> Span:

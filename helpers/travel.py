@@ -11,10 +11,13 @@ unpacked where an error can be reported: inside the task, and by the caller.
 
 import pickle
 import re
+import sys
 from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
+from importlib import import_module
 from itertools import chain, pairwise
 from pathlib import Path
+from pickle import PicklingError
 from time import sleep
 from typing import Any
 
@@ -125,7 +128,53 @@ def name_of(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def cannot_travel(name: str, cause: Exception) -> FunctionCannotTravel:
+def address_of(function: Callable[..., Any]) -> list[str]:
+    """Return where another Python finds a function that stands in a file.
+
+    Returns:
+        Its module, its name there, and the folder to import from; "" for one of the
+        standard library.
+
+    Raises:
+        FunctionCannotTravel: it stands nowhere, or in a package that is installed:
+            another Python has none; in one line.
+    """
+    name, module = name_of(function), getattr(function, "__module__", None) or ""
+    place = getattr(function, "__qualname__", name)
+    try:
+        found: Any = reduce(getattr, place.split("."), sys.modules[module])
+    except (KeyError, AttributeError):
+        found = None
+    if found is not function or module == "__main__":
+        why = module if module == "__main__" else "<locals>"
+        raise cannot_travel(name, PicklingError(why), "another Python")
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return [module, place, ""]
+    file = Path(getattr(sys.modules[top], "__file__", None) or "")
+    if "site-packages" in file.parts:
+        words = f"{top} is installed for this Python, and not for the other."
+        raise cannot_travel(name, PicklingError(words), "another Python")
+    folder = file.parent.parent if file.stem == "__init__" else file.parent
+    return [module, place, str(folder.absolute())]
+
+
+def found_at(address: list[str]) -> Callable[..., Any]:
+    """Import the function with that address, as `address_of` gives it.
+
+    Raises:
+        Exception: what the import raises.
+    """
+    module, place, folder = address
+    if folder and folder not in sys.path:
+        sys.path.append(folder)
+    function: Any = reduce(getattr, place.split("."), import_module(module))
+    return function
+
+
+def cannot_travel(
+    name: str, cause: Exception, to: str = "a worker process"
+) -> FunctionCannotTravel:
     """Return the error that says, in one line, why the function called name stays."""
     why = _first_line(cause)
     file = "Put it in a file: %%importable does so from a cell."
@@ -136,7 +185,7 @@ def cannot_travel(name: str, cause: Exception) -> FunctionCannotTravel:
         )
     elif "<lambda>" in why or "<locals>" in why or "local object" in why:
         why = f"it has no name that a worker could import. {file}"
-    return FunctionCannotTravel(f"{name!r} can't travel to a worker process: {why}")
+    return FunctionCannotTravel(f"{name!r} can't travel to {to}: {why}")
 
 
 def stays(name: str, role: str, cause: Exception) -> TypeError:

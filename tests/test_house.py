@@ -24,7 +24,15 @@ FLOORS = {
     # What workers import: the standard library only.
     "ground": ["trace", "workloads", "probe", "travel", "workers"],
     # Runs in a bare Python.
-    "core": ["runs", "machine", "strategies", "measure", "jobs", "elsewhere"],
+    "core": [
+        "runs",
+        "pythons",
+        "machine",
+        "strategies",
+        "measure",
+        "jobs",
+        "elsewhere",
+    ],
     "judgement": ["said", "laws", "claims", "advice"],
     "faces": [
         *("server", "predict", "importable"),
@@ -66,8 +74,8 @@ NAMES = {
     "speedup startups stripes timeline waits",
     "laws": "amdahl fit_amdahl fit_overhead gustafson karp_flatt serial_or_overhead "
     "speedups",
-    "machine": "ceiling connections cores describe gil_enabled start_methods",
-    "measure": "by_workers calibrate load race run save sweep",
+    "machine": "ceiling connections cores describe gil_enabled pythons start_methods",
+    "measure": "by_workers calibrate load PythonFailed race run save sweep",
     "predict": "choice number",
     "runs": "Run by_workers load longest_gap save",
     "said": "say",

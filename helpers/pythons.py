@@ -1,0 +1,421 @@
+"""Other Pythons: found on this machine, started, talked to, and ended.
+
+Who answers is whatever lies at a path. So what it is told and what it says is JSON, a
+line each, within limits of time and of size.
+"""
+
+import json
+import os
+import platform
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from time import monotonic
+from typing import IO, Any, NamedTuple
+
+from helpers.runs import Run, from_message
+
+# Paths of Pythons that are nowhere else to be found, separated as in PATH.
+VARIABLE = "MANY_CORES_PYTHONS"
+# The oldest that can run the kit.
+OLDEST = (3, 11)
+# Seconds that a Python has to say which one it is, and the letters it may need.
+SOON, SHORT = 5.0, 10_000
+# The longest line that is read: a run of a million tasks has some 100 MB.
+LONGEST_LINE = 2**27
+# Seconds that processes have to end by themselves before they are ended by force.
+GRACE = 0.4
+# With "-I -S" nothing of the user's or of an installed package is imported.
+BARE = ("-I", "-S")
+# By -c: with a file of it, workers that start fresh would import that file.
+SERVE = "import sys; sys.path.insert(0, {!r}); import helpers.elsewhere as e; e.serve()"
+ASK = """
+import json, sys, sysconfig
+print(json.dumps([
+    list(sys.version_info[:3]),
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    getattr(sys, "_is_gil_enabled", lambda: True)(),
+]))
+"""
+
+
+class Python(NamedTuple):
+    """A Python on this machine.
+
+    Attributes:
+        path: of its interpreter.
+        version: "3.14.2", say.
+        free_threaded: whether it is a build that can run without its GIL.
+        gil: whether it starts with its GIL.
+    """
+
+    path: str
+    version: str
+    free_threaded: bool
+    gil: bool
+
+    @property
+    def name(self) -> str:
+        """What it is asked for by: "3.14", or "3.14t" if it is free-threaded."""
+        return ".".join(self.version.split(".")[:2]) + "t" * self.free_threaded
+
+
+class PythonFailed(RuntimeError):
+    """Another Python could not measure; in one line."""
+
+
+# Which there are.
+
+
+def pythons() -> list[Python]:
+    """Return the Pythons from 3.11 on that are found on this machine, the oldest first.
+
+    Of those with the same version and GIL, one: first what the environment variable
+    MANY_CORES_PYTHONS names (paths, separated as in PATH), then this Python, then what
+    is on PATH, and what uv, pyenv, and Windows' `py` know of.
+    """
+    # Several names may lead to the same file; the first one counts.
+    paths: dict[str, str] = {}
+    for path in _candidates():
+        paths.setdefault(os.path.realpath(path), path)
+    with ThreadPoolExecutor() as pool:  # each is asked, and has time to answer
+        answers = list(pool.map(_python_or_none, paths.values()))
+    found: dict[tuple[str, bool], Python] = {}
+    for python in answers:
+        if python:
+            found.setdefault((python.version, python.free_threaded), python)
+    return sorted(found.values(), key=lambda python: (_numbers(python), python.name))
+
+
+def find(wanted: str | Path) -> Python:
+    """Return a Python of this machine.
+
+    Args:
+        wanted: its version, with "t" for a free-threaded build ("3.14", "3.14.2",
+            "3.14t"), or its path.
+
+    Raises:
+        ValueError: there is none; the line says how to install it, or what is wrong
+            with the path.
+    """
+    version = re.fullmatch(r"(\d+\.\d+(?:\.\d+)?)(t?)", str(wanted))
+    if not version:
+        return _look_at(str(wanted))
+    number, free_threaded = version[1], bool(version[2])
+    for python in reversed(pythons()):
+        same = python.version == number or python.version.startswith(f"{number}.")
+        if same and python.free_threaded == free_threaded:
+            return python
+    raise ValueError(
+        f"no Python {wanted} was found on this machine. "
+        f"To install it: {_install(str(wanted))}"
+    )
+
+
+def _numbers(python: Python) -> list[int]:
+    return [int(part) for part in python.version.split(".")]
+
+
+def _candidates() -> Iterator[str]:
+    """Yield paths where Pythons may be."""
+    yield from filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))
+    yield sys.executable
+    for entry in filter(None, os.environ.get("PATH", "").split(os.pathsep)):
+        if Path(entry) != _pyenv() / "shims":
+            yield from _in_folder(Path(entry))
+    # A shim of pyenv is no Python: it looks for one.
+    for path in _sorted(_pyenv(), "versions/*/bin/python"):
+        yield str(path)
+    if uv := _uv():
+        for folder in _sorted(Path(_said([uv, "python", "dir"]).strip()), "*"):
+            yield from (*_in_folder(folder), *_in_folder(folder / "bin"))
+    if sys.platform == "win32" and (launcher := shutil.which("py")):
+        yield from re.findall(r"(\S:.+\.exe)\s*$", _said([launcher, "-0p"]), re.M)
+
+
+def _in_folder(folder: Path) -> Iterator[str]:
+    """Yield the paths of what is called python there, in whatever version."""
+    for path in _sorted(folder, "python*"):
+        if re.fullmatch(r"python(3(\.\d+t?)?)?(\.exe)?", path.name):
+            yield str(path)
+
+
+def _sorted(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:  # it may not be read
+        return []
+
+
+def _pyenv() -> Path:
+    return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+
+
+def _uv() -> str | None:
+    """Return the path of uv: it may have been installed beside this Python."""
+    beside = Path(sys.executable).with_name("uv")
+    return shutil.which("uv") or (str(beside) if beside.exists() else None)
+
+
+def _install(version: str) -> str:
+    """Return the command that installs a Python on this system."""
+    if _uv():
+        return f"uv python install {version}"
+    number = version.removesuffix("t")
+    if platform.system() == "Windows":
+        return f"py install {version}"
+    if platform.system() == "Darwin" and number.count(".") == 1:
+        name = f"python@{number}" if number == version else "python-freethreading"
+        return f"brew install {name}"
+    return f"pip install uv, then uv python install {version}"
+
+
+def _python_or_none(path: str) -> Python | None:
+    try:
+        return _look_at(path)
+    except ValueError:
+        return None
+
+
+def _look_at(path: str) -> Python:
+    """Return what a Python says of itself; what can't be one gets one line."""
+    try:
+        changed = os.stat(path).st_mtime
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    found = _asked(path, changed)
+    if isinstance(found, str):
+        raise ValueError(f"{path}: {found}")
+    return found
+
+
+@lru_cache(maxsize=200)
+def _asked(path: str, changed: float) -> Python | str:
+    """Ask a Python which one it is; once, as long as its file stays the same."""
+    said = _said([path, *BARE, "-c", ASK])
+    try:
+        version, free_threaded, gil = json.loads(said)
+        major, minor, micro = map(int, version)
+    except (ValueError, TypeError, RecursionError):
+        return "this is no Python that works"
+    number = f"{major}.{minor}.{micro}"
+    if (major, minor) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        return f"Python {number} is too old: {oldest} is the oldest"
+    return Python(path, number, bool(free_threaded), bool(gil))
+
+
+def _said(command: list[str]) -> str:
+    """Return what a command prints, if it isn't much, and it ends soon; or ""."""
+    try:
+        process = _started(command, subprocess.DEVNULL)
+    except OSError:
+        return ""
+    ending = threading.Timer(SOON, end, [process])
+    ending.start()
+    try:
+        said = process.stdout.read(SHORT) if process.stdout else ""
+    except ValueError:  # it was ended meanwhile, or it said no text
+        said = ""
+    finally:
+        ending.cancel()
+        end(process)
+    return "" if len(said) == SHORT else said
+
+
+# Talking to one.
+
+
+def measured(wanted: str | Path, question: dict[str, Any], seconds: float) -> list[Run]:
+    """Return the runs that another Python makes.
+
+    Args:
+        wanted: which one, as `find` takes it.
+        question: what it should measure, as `elsewhere` reads it.
+        seconds: after which it is ended.
+
+    Raises:
+        ValueError: there is no such Python; in one line.
+        PythonFailed: it failed to measure, or was not done in time; in one line.
+    """
+    python = find(wanted)
+    talk = Talk(python.path)
+    try:
+        talk.ask([0, question])
+        runs = list(_runs_in(talk, seconds))
+    except PythonFailed as error:
+        raise PythonFailed(f"Python {wanted}: {error}") from None
+    finally:
+        end(talk.process)
+    if not python.gil and any(run.made.get("gil") for run in runs):
+        module = talk.complaint(r"load module '([^']+)'") or "a module"
+        raise PythonFailed(
+            f"Python {wanted}: its GIL is on again: importing {module} did that"
+        )
+    return runs
+
+
+def _runs_in(talk: "Talk", seconds: float) -> Iterator[Run]:
+    for answer in talk.answers_within(seconds):
+        try:
+            _, said = answer
+            run = said if said is None or isinstance(said, str) else from_message(said)
+        except (ValueError, TypeError) as error:
+            talk.refuse(f"what it said is no run: {error}")
+            break
+        if run is None:
+            return
+        if isinstance(run, str):
+            raise PythonFailed(run)
+        yield run
+    raise PythonFailed(talk.last_words())
+
+
+class Talk:
+    """A Python that was started to answer what it is asked, until it ends.
+
+    Args:
+        python: its path. This Python has what is installed, each other one nothing.
+
+    Raises:
+        PythonFailed: it could not be started; in one line.
+    """
+
+    def __init__(self, python: str) -> None:
+        # What it complains of goes to a file: nobody has to read while it writes.
+        self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+        bare = () if python == sys.executable else BARE
+        code = SERVE.format(str(Path(__file__).parent.parent))
+        try:
+            self.process = _started([python, *bare, "-c", code], self._complaints)
+        except OSError as error:
+            raise PythonFailed(f"{python}: {error.strerror}") from None
+        self._strange = ""
+
+    def ask(self, question: object) -> None:
+        """Send a question, if it has not ended; who listens notices that it has."""
+        with suppress(OSError, ValueError):
+            print(json.dumps(question), file=self.process.stdin, flush=True)
+
+    def answers(self) -> Iterator[Any]:
+        """Yield the answers as they come, until it ends. What is none ends it."""
+        lines = self.process.stdout
+        try:
+            while lines and (line := lines.readline(LONGEST_LINE)):
+                yield json.loads(line)
+        except (ValueError, RecursionError):
+            if not lines or not lines.closed:  # else it was ended meanwhile
+                self.refuse()
+
+    def answers_within(self, seconds: float) -> Iterator[Any]:
+        """Yield them so long. An interrupt is let in, and ends nothing by itself.
+
+        Raises:
+            PythonFailed: the time is over.
+        """
+        heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+        def listen() -> None:
+            for answer in self.answers():
+                heard.put([answer])
+            heard.put(None)
+
+        threading.Thread(target=listen, daemon=True).start()
+        until = monotonic() + seconds
+        while True:
+            try:
+                # Without a limit, Windows would let no interrupt in.
+                answer = heard.get(timeout=min(0.1, max(0.0, until - monotonic())))
+            except queue.Empty:
+                if monotonic() < until:
+                    continue
+                words = f"it was not done within {seconds:g} s, and was ended"
+                raise PythonFailed(words) from None
+            if answer is None:
+                return
+            yield answer[0]
+
+    def refuse(self, why: str = "what it said is no run") -> None:
+        """End it, for it says what is no answer."""
+        self._strange = why
+        end(self.process)
+
+    def last_words(self) -> str:
+        """Return why it has died, as far as it has said so."""
+        self.process.wait()
+        died = "the process that measures has died"
+        if self.process.returncode < 0 and not self._strange:
+            return f"{died}: signal {-self.process.returncode} ended it"
+        with suppress(ValueError):
+            self._complaints.seek(0)
+            lines = self._complaints.read(SHORT * 10).splitlines()
+            said = [line.strip() for line in lines if line.strip()]
+            if last := self._strange or " ".join(said[-1:]):
+                return f"{died}: {last[:300]}"
+        return died
+
+    def complaint(self, pattern: str) -> str:
+        """Return the first group of a pattern in what it has complained of, or ""."""
+        self._complaints.seek(0)
+        found = re.search(pattern, self._complaints.read(SHORT * 10))
+        return found[1] if found else ""
+
+
+def _started(command: list[str], complaints: IO[str] | int) -> subprocess.Popen[str]:
+    """Start a process where an interrupt of the kernel misses it."""
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+        apart = {"creationflags": flags}
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        encoding="utf-8",
+        **apart,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End process and all that it has started, those that pools start just now too."""
+    import psutil
+
+    try:
+        family = psutil.Process(process.pid).children(recursive=True)
+    except psutil.Error:
+        family = []
+    if sys.platform == "win32":
+        process.terminate()
+        for member in family:
+            with suppress(psutil.Error):
+                member.terminate()
+    else:
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+    # Those that clean up after pools don't listen: they end when the others have gone.
+    _, left = psutil.wait_procs(family, GRACE)
+    for member in left:
+        with suppress(psutil.Error):
+            member.kill()
+    psutil.wait_procs(left, 0.1)  # it takes a moment
+    process.kill()
+    process.wait()
+    if sys.platform != "win32":
+        with suppress(OSError):  # those of one that had died before
+            os.killpg(process.pid, signal.SIGKILL)
+    with suppress(OSError):  # what it has not read is lost
+        if process.stdin:
+            process.stdin.close()
