@@ -24,7 +24,7 @@ from helpers.machine import (
     idle_seconds,
     memory_in_use,
 )
-from helpers.pythons import PythonFailed, measured
+from helpers.pythons import NoSuchPython, PythonFailed, measured
 from helpers.runs import (
     Round,
     Run,
@@ -32,7 +32,6 @@ from helpers.runs import (
     by_workers,
     is_data,
     load,
-    recorded,
     save,
 )
 from helpers.strategies import chunk_of, is_async, start, stays_here
@@ -50,7 +49,6 @@ __all__ = [
     "calibrate",
     "load",
     "race",
-    "recorded",
     "run",
     "save",
     "sweep",
@@ -65,6 +63,8 @@ TICK = 0.1 if sys.platform == "win32" else 0.001
 PATIENCE = 10.0
 # How long another Python may take, in seconds, if nobody says.
 LIMIT = 60.0
+# If this environment variable is set, files of recorded runs are written anew.
+RECORD = "MANY_CORES_RECORD"
 # How often to look at the memory, in seconds.
 LOOK = 0.01
 # A notebook that measures will have had workers when its kernel ends.
@@ -72,6 +72,14 @@ let_kernel_end()
 
 # A strategy, or a map of the reader's, and its number of workers.
 Way = tuple[str | Map, int]
+
+
+class Other(NamedTuple):
+    """Another Python: which, its seconds, and the file of runs that stands in for it."""
+
+    python: str | Path
+    limit: float
+    recorded: str | Path | None
 
 
 class Started(NamedTuple):
@@ -92,6 +100,7 @@ def run(
     memory: bool = False,
     python: str | Path | None = None,
     limit: float = LIMIT,
+    recorded: str | Path | None = None,
 ) -> Run:
     """Run function over inputs once, and note who did what when.
 
@@ -113,6 +122,9 @@ def run(
             such that JSON gives them back. Results that it doesn't give back are left
             out.
         limit: seconds after which that Python is ended.
+        recorded: a file of runs (`save`) to read where there is no such Python; a
+            line says so. If the environment variable MANY_CORES_RECORD is set, it is
+            written instead.
 
     Raises:
         ValueError: no such strategy, no such number of workers, nothing to call, or no
@@ -124,7 +136,8 @@ def run(
     inputs = _checked(function, inputs, [strategy])
     if python is not None:
         options = {"strategy": strategy, "workers": workers, "memory": memory}
-        (made,) = _in_python(python, limit, "run", [function], inputs, options)
+        there = Other(python, limit, recorded)
+        (made,) = _in_python(there, "run", [function], inputs, options)
         return made
     if memory:
         return _in_fresh_process(function, inputs, strategy, workers)
@@ -168,6 +181,7 @@ def race(
     budget: float = 5.0,
     python: str | Path | None = None,
     limit: float = LIMIT,
+    recorded: str | Path | None = None,
 ) -> dict[str, Run]:
     """Run function over inputs in several ways by turns, and keep the best of each.
 
@@ -182,7 +196,7 @@ def race(
             workers: {"serial": 1, "threads": 2, "processes": 2}.
         rounds: how many at least.
         budget: seconds after which it adds no further rounds.
-        python, limit: another Python that does all this, as for `run`.
+        python, limit, recorded: another Python that does all this, as for `run`.
 
     Returns:
         The best run of each way, by name, with the times of all its rounds.
@@ -195,7 +209,8 @@ def race(
     inputs = _checked(function, inputs, strategies, rounds)
     if python is not None:
         options = {"strategies": strategies, "rounds": rounds, "budget": budget}
-        runs = _in_python(python, limit, "race", [function], inputs, options)
+        there = Other(python, limit, recorded)
+        runs = _in_python(there, "race", [function], inputs, options)
         return dict(zip(ways, runs, strict=True))
     kept: dict[str, list[Run]] = {name: [] for name in ways}
     with ExitStack() as stack, _progress(rounds * len(ways), function) as step:
@@ -222,6 +237,7 @@ def sweep(
     first: Callable[[], Any] | None = None,
     python: str | Path | None = None,
     limit: float = LIMIT,
+    recorded: str | Path | None = None,
 ) -> dict[int, Run]:
     """Run function over inputs with each number of workers by turns.
 
@@ -234,7 +250,7 @@ def sweep(
         rounds: how many for each number.
         first: a serial part: the caller calls it at the beginning of each round. The
             wall time includes it.
-        python, limit: another Python that does all this, as for `run`.
+        python, limit, recorded: another Python that does all this, as for `run`.
 
     Returns:
         The best run of each number of workers, with the times of all its rounds.
@@ -249,7 +265,8 @@ def sweep(
         functions: list[Callable[..., Any]] = [function]
         functions += [first] if first else []
         options = {"strategy": strategy, "workers": list(kept), "rounds": rounds}
-        runs = _in_python(python, limit, "sweep", functions, inputs, options)
+        there = Other(python, limit, recorded)
+        runs = _in_python(there, "sweep", functions, inputs, options)
         return dict(zip(kept, runs, strict=True))
     with _progress(rounds * len(kept), function) as step:
         for _ in range(rounds):
@@ -264,15 +281,14 @@ def sweep(
 
 
 def _in_python(
-    python: str | Path,
-    limit: float,
+    there: Other,
     call: str,
     functions: list[Callable[..., Any]],
     inputs: list[Any],
     options: dict[str, Any],
 ) -> list[Run]:
     """Return the runs that another Python makes, asked for this call."""
-    check_seconds(limit)
+    check_seconds(there.limit)
     if not is_data(inputs):
         raise ValueError(
             "inputs go to another Python as JSON, which would not give these back: "
@@ -282,7 +298,17 @@ def _in_python(
         raise ValueError("a map of yours can't go to another Python: name a strategy")
     addresses = [address_of(each) for each in functions]
     question = {"call": call, "functions": addresses, "inputs": inputs}
-    return measured(python, question | {"options": options}, limit)
+    try:
+        runs = measured(there.python, question | {"options": options}, there.limit)
+    except NoSuchPython as error:
+        if there.recorded is None:
+            raise
+        runs = load(there.recorded)
+        print(f"Recorded on {runs[0].made.get('date', 'some day')}: {error}")
+        return runs
+    if there.recorded is not None and os.environ.get(RECORD):
+        save(there.recorded, runs)
+    return runs
 
 
 def _checked(

@@ -70,6 +70,10 @@ class Python(NamedTuple):
         return ".".join(self.version.split(".")[:2]) + "t" * self.free_threaded
 
 
+class NoSuchPython(ValueError):
+    """A Python was asked for that is not on this machine; in one line."""
+
+
 class PythonFailed(RuntimeError):
     """Another Python could not measure; in one line."""
 
@@ -105,8 +109,8 @@ def find(wanted: str | Path) -> Python:
             "3.14t"), or its path.
 
     Raises:
-        ValueError: there is none; the line says how to install it, or what is wrong
-            with the path.
+        NoSuchPython: there is none; the line says how to install it.
+        ValueError: the path leads to none; the line says what is wrong with it.
     """
     version = re.fullmatch(r"(\d+\.\d+(?:\.\d+)?)(t?)", str(wanted))
     if not version:
@@ -116,7 +120,7 @@ def find(wanted: str | Path) -> Python:
         same = python.version == number or python.version.startswith(f"{number}.")
         if same and python.free_threaded == free_threaded:
             return python
-    raise ValueError(
+    raise NoSuchPython(
         f"no Python {wanted} was found on this machine. "
         f"To install it: {_install(str(wanted))}"
     )

@@ -301,6 +301,8 @@ def save(path: str | Path, runs: Iterable[Run]) -> None:
 def load(path: str | Path) -> list[Run]:
     """Read the runs in a file that `save` wrote, or the one that `Run.save` wrote.
 
+    They are marked as recorded, in `made`, so that pictures of them can say so.
+
     Raises:
         ValueError: the file holds no such runs, or a newer format; in one line.
     """
@@ -400,7 +402,8 @@ def _read(text: str) -> list[Run]:
     listed = written.get("runs", [written])
     if not isinstance(listed, list) or not listed:
         raise ValueError("it holds no runs")
-    return [from_data(each) for each in listed]
+    runs = [from_data(each) for each in listed]
+    return [replace(run, made={**run.made, "recorded": True}) for run in runs]
 
 
 def _of_format(written: object) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -122,8 +122,22 @@ def test_a_bare_python_knows_how_free_the_machine_was() -> None:
     assert 0 < made.cores_free <= made.made["allowed cores"]
 
 
-def unimportable(x: int) -> int:
-    return x
+def test_recorded_runs_stand_in_for_a_missing_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, ways = tmp_path / "square.json", {"serial": 1, "threads": 2}
+    with pytest.raises(FileNotFoundError):
+        race(double, [1, 2], ways, python="3.99t", recorded=file)
+    race(double, [1, 2], ways, 1, 0, python=BASE, recorded=file)
+    assert not file.exists()
+    monkeypatch.setenv("MANY_CORES_RECORD", "1")
+    live = race(double, [1, 2], ways, 1, 0, python=BASE, recorded=file)
+    capsys.readouterr()
+    found = race(double, [1, 2], ways, 1, 0, python="3.99t", recorded=file)
+    assert found == live and found["threads"].made["recorded"]
+    said = capsys.readouterr().out
+    assert said.startswith("Recorded on ") and "no Python 3.99t was found" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -141,7 +155,7 @@ def unimportable(x: int) -> int:
     ],
 )
 def test_what_cannot_be_measured_there_gets_a_line(
-    call: "type[object]", kind: type[Exception], words: str
+    call: Callable[[], object], kind: type[Exception], words: str
 ) -> None:
     with pytest.raises(kind, match=words) as error:
         call()
@@ -304,7 +318,10 @@ def shown(folder: Path, text: str) -> str:
     ],
 )
 def test_what_is_no_python_gets_one_line(
-    made: "type[str]", words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Callable[[Path], str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pythons, "SOON", 1.0)
     path = made(tmp_path)
