@@ -155,7 +155,7 @@ def _in_fresh_process(
     if callable(strategy) or not stays_here(strategy):
         raise ValueError(
             "memory is looked at in one process: the strategy must be a name, "
-            '"serial", "threads" or "asyncio"'
+            '"serial", "threads", "interpreters" or "asyncio"'
         )
     with_memory = update_wrapper(partial(_with_memory, function), function)
     with start("processes spawn", 1) as map_:

@@ -213,7 +213,7 @@ def _chunksize(run: Run) -> int:
     """
     kind, *options = run.strategy.split()
     told = [int(word) for word in options if word.isdecimal()]
-    if kind == "processes":
+    if kind in ("processes", "interpreters"):
         return told[-1] if told else 1
     if kind == "multiprocessing_pool":  # as `Pool.map`: four chunks for each worker
         return told[-1] if told else math.ceil(len(run.spans) / (4 * run.workers))

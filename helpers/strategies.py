@@ -6,6 +6,8 @@ exception; and whatever ends them, an interrupt too, they leave no worker behind
 """
 
 import inspect
+import platform
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -20,7 +22,14 @@ from typing import Any, Literal, get_args
 
 from helpers.machine import check_workers, start_methods
 from helpers.travel import Map, cannot_travel, name_of, packed, reported, stays
-from helpers.workers import begin_work, ended, in_own_loop, own_loky, processes_of
+from helpers.workers import (
+    begin_interpreter,
+    begin_work,
+    ended,
+    in_own_loop,
+    own_loky,
+    processes_of,
+)
 
 StartMethod = Literal["fork", "forkserver", "spawn"]
 
@@ -103,6 +112,24 @@ def joblib(
 
 
 @contextmanager
+def interpreters(workers: int) -> Iterator[Map]:
+    """Workers that share this process, with an interpreter and a GIL each.
+
+    Raises:
+        ValueError: this Python is older than they are; in one line.
+    """
+    if sys.version_info >= (3, 14):
+        from concurrent.futures import InterpreterPoolExecutor
+
+        prepared = {"initializer": begin_interpreter, "initargs": (sys.path,)}
+        with ended(InterpreterPoolExecutor(workers, **prepared)) as pool:
+            yield packed(pool.map, between="interpreters")
+    else:
+        here = platform.python_version()
+        raise ValueError(f"'interpreters' came with Python 3.14; this is {here}")
+
+
+@contextmanager
 def asyncio(workers: int) -> Iterator[Map]:
     """Waits that share one thread: for functions of `async def`.
 
@@ -164,6 +191,7 @@ STRATEGIES: dict[str, Callable[..., AbstractContextManager[Map]]] = {
     "processes": processes,
     "multiprocessing_pool": multiprocessing_pool,
     "joblib": joblib,
+    "interpreters": interpreters,
     "asyncio": asyncio,
 }
 
@@ -182,8 +210,9 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
         BrokenProcessPool: a worker died; a note says what that means.
     """
     begin, options = parsed(strategy)
-    in_threads = begin is threads or options.get("backend") == "threading"
-    check_workers(workers, processes=not stays_here(strategy))
+    here = stays_here(strategy)
+    in_threads = here and begin not in (serial, asyncio)
+    check_workers(workers, processes=not here)
     if begin is serial and workers != 1:
         raise ValueError(f"'serial' is one worker, not {workers}: leave `workers` out")
     try:
@@ -214,7 +243,8 @@ def stays_here(strategy: str) -> bool:
         ValueError: there is no such strategy; in one line.
     """
     begin, options = parsed(strategy)
-    return begin in (serial, threads, asyncio) or options.get("backend") == "threading"
+    here = (serial, threads, interpreters, asyncio)
+    return begin in here or options.get("backend") == "threading"
 
 
 def chunk_of(strategy: str) -> int:

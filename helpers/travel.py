@@ -26,21 +26,29 @@ from helpers.trace import Traced, TracedCoroutine
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
+# Between what things travel, and where to.
+PLACES = {"processes": "a worker process", "interpreters": "another interpreter"}
+
 
 class FunctionCannotTravel(TypeError):
-    """A function can't be sent to a worker process; the message says why."""
+    """A function can't be sent to a worker; the message says why."""
 
 
 class WorkerError(RuntimeError):
     """A worker's exception that can't be sent back, in words."""
 
 
-def packed(map_: Map, chunk: Callable[[int], int] = lambda tasks: 1) -> Map:
+def packed(
+    map_: Map,
+    chunk: Callable[[int], int] = lambda tasks: 1,
+    between: str = "processes",
+) -> Map:
     """Return map_ with all that crosses to another process and back packed.
 
     Args:
-        map_: the map of a pool of processes.
+        map_: the map of a pool of processes, or of interpreters.
         chunk: how many inputs travel together, if there are so many tasks.
+        between: "processes" or "interpreters".
 
     Raises (when called, or when its results are read):
         FunctionCannotTravel: at once, instead of a pool that breaks or hangs.
@@ -48,7 +56,7 @@ def packed(map_: Map, chunk: Callable[[int], int] = lambda tasks: 1) -> Map:
     """
 
     def packed_map(function: Callable[[Any], Any], inputs: Iterable[Any]) -> Any:
-        package, items = Package(function), list(inputs)
+        package, items = Package(function, between), list(inputs)
         size = max(1, chunk(len(items)))
         starts = range(0, len(items), size)
         chunks = (package.pack(items[n : n + size], "input") for n in starts)
@@ -61,32 +69,42 @@ def packed(map_: Map, chunk: Callable[[int], int] = lambda tasks: 1) -> Map:
 class Package:
     """A function as bytes, unpacked by the worker that calls it with packed inputs."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self.name = name_of(function)
+    def __init__(self, function: Callable[[Any], Any], between: str) -> None:
+        self.name, self.between = name_of(function), between
         try:
             self.payload = pickle.dumps(function)
         except Exception as error:
-            raise cannot_travel(self.name, error) from None
+            raise self.refusal(error) from None
 
     def __call__(self, items: bytes) -> bytes:
         try:
             function = _unpacked(self.payload)
         except Exception as error:
-            raise cannot_travel(self.name, error) from None
-        results = [reported(function, item) for item in self.unpack(items, "input")]
+            raise self.refusal(error) from None
+        things = self.unpack(items, "input")
+        try:
+            results = [reported(function, thing) for thing in things]
+        except ImportError as error:
+            if loads_once(error):
+                raise self.refusal(error) from None
+            raise
         return self.pack(results, "result")
+
+    def refusal(self, cause: Exception) -> FunctionCannotTravel:
+        """Return the error that says why the function can't be had there."""
+        return cannot_travel(self.name, cause, PLACES[self.between])
 
     def pack(self, things: list[Any], role: str) -> bytes:
         try:
             return pickle.dumps(things)
         except Exception as error:
-            raise stays(self.name, role, error) from None
+            raise stays(self.name, role, error, self.between) from None
 
     def unpack(self, things: bytes, role: str) -> list[Any]:
         try:
             return pickle.loads(things)
         except Exception as error:
-            raise stays(self.name, role, error) from None
+            raise stays(self.name, role, error, self.between) from None
 
 
 @lru_cache(maxsize=4)
@@ -173,10 +191,10 @@ def found_at(address: list[str]) -> Callable[..., Any]:
 
 
 def cannot_travel(
-    name: str, cause: Exception, to: str = "a worker process"
+    name: str, cause: Exception, to: str = PLACES["processes"]
 ) -> FunctionCannotTravel:
     """Return the error that says, in one line, why the function called name stays."""
-    why = _first_line(cause)
+    why = _why(cause)
     file = "Put it in a file: %%importable does so from a cell."
     if "main__" in why:
         why = (
@@ -188,19 +206,40 @@ def cannot_travel(
     return FunctionCannotTravel(f"{name!r} can't travel to {to}: {why}")
 
 
-def stays(name: str, role: str, cause: Exception) -> TypeError:
+def stays(
+    name: str, role: str, cause: Exception, between: str = "processes"
+) -> TypeError:
     """Return the error that says, in one line, why an input or a result stays."""
-    why = _first_line(cause)
+    why = _why(cause)
     if "main__" in why:
         why = (
             "its class was typed into this session, and a worker that starts fresh "
             "has no copy. Put it in a file: %%importable does so from a cell."
         )
-    return TypeError(f"this {role} of {name!r} can't travel between processes: {why}")
+    return TypeError(f"this {role} of {name!r} can't travel between {between}: {why}")
 
 
-def _first_line(cause: Exception) -> str:
+def _why(cause: Exception) -> str:
+    """Return in a line what an error says, and of a module that won't load, which."""
+    if module := loads_once(cause):
+        return (
+            f"it needs {module}, which loads in the first interpreter of a process "
+            'only: take "processes"'
+        )
     return next(iter(str(cause).splitlines()), type(cause).__name__)
+
+
+def loads_once(error: BaseException | None) -> str:
+    """Return the module that could not be imported again in the same process, or "".
+
+    Its C code must say that it allows that. What imports it may report in its own way.
+    """
+    while error is not None:
+        pattern = r"module (\S+) does not support loading in subinterpreters"
+        if found := re.search(pattern, str(error)):
+            return found[1]
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def worker_traceback(error: BaseException) -> str:

@@ -46,6 +46,7 @@ PRIVATE = {
         ),
         PYTHONS,
     ),
+    # An InterpreterPoolExecutor is one too.
     "ThreadPoolExecutor": (("_threads", "_max_workers", "_shutdown"), PYTHONS),
     "multiprocessing.Pool": (("_pool", "_processes", "_state", "_cache"), PYTHONS),
     "the answer of Pool.map_async": (("_number_left", "_set"), PYTHONS),
@@ -83,6 +84,16 @@ def begin_quietly() -> None:
     """Prepare a new worker process whose errors, if it breaks, nobody wants to see."""
     begin_work()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+def begin_interpreter(path: list[str]) -> None:
+    """Prepare a new interpreter of this process: it imports from where this one does.
+
+    It is sent there as it is, for it uses nothing that stands outside it.
+    """
+    import sys
+
+    sys.path[:] = path
 
 
 def _end_with_parent() -> None:
@@ -135,7 +146,7 @@ def processes_of(pool: Any) -> list[BaseProcess]:
 
 
 def has_threads(pool: object) -> bool:
-    """Return whether the pool's workers are threads."""
+    """Return whether the pool's workers are threads, with interpreters or without."""
     return isinstance(pool, ThreadPoolExecutor | ThreadPool)
 
 

@@ -26,7 +26,8 @@ IN_PROCESSES = [
     "joblib",
 ]
 IN_THREADS = ["threads", "joblib threading"]
-PARALLEL = IN_THREADS + IN_PROCESSES
+IN_INTERPRETERS = ["interpreters"] if sys.version_info >= (3, 14) else []
+PARALLEL = IN_THREADS + IN_PROCESSES + IN_INTERPRETERS
 
 Answer = TypeVar("Answer")
 

@@ -19,6 +19,7 @@ from helpers.claims import coarse_clock, gil_off
 from helpers.elsewhere import Elsewhere
 from helpers.jobs import WORKLOADS, Job
 from helpers.runs import Run
+from helpers.strategies import stays_here
 
 BOTH = (("serial", 1), ("threads", 2))
 
@@ -136,7 +137,7 @@ def test_stop_ends_every_process_within_a_second(
     listener.elsewhere.ask(Job("sleep", 2, 0.01, ways, rounds=1))
     assert listener.until_end()[1] is None
     listener.elsewhere.ask(Job("count", 4, 5.0, ways))
-    workers = 0 if strategy in ("serial", "threads", "joblib threading") else 2
+    workers = 0 if stays_here(strategy) else 2
     assert until(lambda: len(descendants()) >= len(before) + 1 + workers)
     family = [process for process in descendants() if process.pid not in before]
     began = time.monotonic()

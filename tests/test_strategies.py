@@ -10,14 +10,19 @@ from functools import partial
 from typing import Any
 
 import pytest
-from conftest import IN_PROCESSES, IN_THREADS, PARALLEL
+from conftest import IN_INTERPRETERS, IN_PROCESSES, IN_THREADS, PARALLEL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy import zeros
 from tasks import Locked, Picky, Trap, double, lock, picky, remainder, trap
 
 from helpers import machine, strategies
-from helpers.measure import run
+from helpers.machine import pythons
+from helpers.measure import PythonFailed, race, run
+from helpers.runs import Run
+from helpers.trace import watched_countdown
 from helpers.travel import FunctionCannotTravel, Map, WorkerError
+from helpers.workloads import Multiply, blas_threads, nap
 
 ALL = ["serial", *PARALLEL]
 IN_POOLS = [name for name in IN_PROCESSES if name != "joblib"]
@@ -48,7 +53,10 @@ def test_gives_what_the_builtin_map_gives(started: Map, inputs: list[int]) -> No
 @settings(max_examples=3, deadline=None)
 @given(
     name=st.sampled_from(
-        ["threads", "processes", "multiprocessing_pool", "joblib", "joblib threading"]
+        [
+            *("threads", "processes", "multiprocessing_pool"),
+            *("joblib", "joblib threading", *IN_INTERPRETERS),
+        ]
     ),
     workers=st.integers(1, 4),
     inputs=st.lists(st.text(), max_size=9),
@@ -142,7 +150,7 @@ UNTRAVELLED: dict[str, Callable[..., Any]] = {
 
 
 @pytest.mark.parametrize("case", UNTRAVELLED)
-@pytest.mark.parametrize("name", IN_POOLS)
+@pytest.mark.parametrize("name", [*IN_POOLS, *IN_INTERPRETERS])
 def test_a_function_that_cannot_travel(name: str, case: str) -> None:
     began = time.perf_counter()
     with pytest.raises(FunctionCannotTravel, match="can't travel") as caught:
@@ -170,13 +178,13 @@ def test_threads_share_everything(name: str) -> None:
 
 
 @pytest.mark.parametrize("item", [Locked(), Trap()], ids=["locked", "trap"])
-@pytest.mark.parametrize("name", IN_PROCESSES)
+@pytest.mark.parametrize("name", [*IN_PROCESSES, *IN_INTERPRETERS])
 def test_an_input_that_cannot_travel(name: str, item: Locked | Trap) -> None:
     refused_at_once(str, [1, item], name, "input")
 
 
 @pytest.mark.parametrize("function", [lock, trap])
-@pytest.mark.parametrize("name", IN_PROCESSES)
+@pytest.mark.parametrize("name", [*IN_PROCESSES, *IN_INTERPRETERS])
 def test_a_result_that_cannot_travel(
     name: str, function: Callable[[int], object]
 ) -> None:
@@ -221,3 +229,84 @@ def test_the_chunks_of_a_plain_pool_are_known() -> None:
     made = run(double, range(40), "multiprocessing_pool", 2)
     assert made.chunksize == 5
     assert len(made.batches) == 8
+
+
+# Interpreters.
+
+here = pytest.mark.skipif(not IN_INTERPRETERS, reason="they came with Python 3.14")
+
+
+@pytest.mark.skipif(bool(IN_INTERPRETERS), reason="this Python has them")
+def test_an_older_python_says_since_when_there_are_interpreters() -> None:
+    version = ".".join(map(str, sys.version_info[:3]))
+    words = f"'interpreters' came with Python 3.14; this is {version}"
+    for ways in ({"interpreters": 2}, {"serial": 1, "interpreters": 2}):
+        with pytest.raises(ValueError, match=rf"^{re.escape(words)}$"):
+            race(double, [1], ways)
+    with pytest.raises(PythonFailed, match=re.escape(words)) as caught:
+        run(double, [1], "interpreters", 2, python=sys.executable)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module", params=["3.14", "3.15"])
+def newer(request: pytest.FixtureRequest) -> str:
+    """Return another Python that has interpreters."""
+    if request.param not in [python.name for python in pythons()]:
+        pytest.skip(f"there is no Python {request.param} here")
+    return request.param
+
+
+def test_interpreters_of_another_python_count_at_once(newer: str) -> None:
+    made = run(watched_countdown, [10**6] * 2, "interpreters", 2, python=newer)
+    assert made.made["python"].startswith(newer)
+    in_one_process(made)
+
+
+@here
+def test_interpreters_count_at_once_in_one_process() -> None:
+    in_one_process(run(watched_countdown, [10**6] * 2, "interpreters", 2))
+    made = run(nap, [0.05] * 2, "interpreters", 2, memory=True)
+    assert made.memory, "they need some, each"
+
+
+def in_one_process(made: Run) -> None:
+    assert made.ready == len(made.by_worker) == 2
+    assert len({span.pid for span in made.spans}) == 1
+    assert made.chunksize == 1 and len(made.batches) == 2
+    assert made.startup > 0
+    assert made.began <= min(span.start for span in made.spans), "one clock"
+    assert max(span.end for span in made.spans) <= made.began + made.wall
+    if made.cores_free > 1.8:
+        assert made.overlap > 0.5 and made.cores_busy > 1.2
+
+
+@pytest.mark.parametrize(
+    ("function", "expected", "words"),
+    [
+        (remainder, ZeroDivisionError, "ZeroDivisionError: .*by zero"),
+        (picky, WorkerError, "WorkerError: Picky: 0: no"),
+        (lock, TypeError, "this result of 'lock' can't travel between interpreters"),
+    ],
+)
+def test_what_fails_in_interpreters_of_another_python_is_a_line(
+    function: Callable[[int], object], expected: type, words: str, newer: str
+) -> None:
+    with pytest.raises(PythonFailed, match=words) as caught:
+        run(function, [0], "interpreters", 2, python=newer)
+    assert "\n" not in str(caught.value)
+
+
+@here
+@pytest.mark.parametrize(
+    ("function", "item"), [(Multiply(10), 1), (blas_threads, 1), (len, zeros(3))]
+)
+def test_numpy_does_not_load_in_a_second_interpreter(
+    function: Callable[[Any], Any], item: object
+) -> None:
+    """Whether the function needs it from the start, or when it runs, or its input."""
+    with pytest.raises(
+        TypeError, match=r"interpreters?: it needs numpy\S+, "
+    ) as caught:
+        run(function, [item, item], "interpreters", 2)
+    assert 'take "processes"' in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -42,6 +42,10 @@ POOLS: dict[str, Callable[[], Pool | ProcessPoolExecutor | ThreadPoolExecutor]] 
     "pool": lambda: get_context(METHOD).Pool(2),
     "pool of threads": lambda: ThreadPool(2),
 }
+if sys.version_info >= (3, 14):
+    from concurrent.futures import InterpreterPoolExecutor
+
+    POOLS["interpreters in threads"] = lambda: InterpreterPoolExecutor(2)
 
 
 def examples() -> dict[str, object]:

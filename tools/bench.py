@@ -139,6 +139,10 @@ BARE: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "joblib threading": partial(Parallel, 2, backend="threading"),
     "asyncio": partial(nullcontext, gathered),
 }
+if sys.version_info >= (3, 14):
+    from concurrent.futures import InterpreterPoolExecutor
+
+    BARE["interpreters"] = partial(InterpreterPoolExecutor, 2)
 
 
 def map_of(bare: Any) -> Map:

@@ -357,9 +357,9 @@ def workers_of(run: Run) -> str:
     kind, _, size = name.rpartition(" ")
     if run.chunksize and size.isdecimal():
         return f"{workers_of(replace(run, strategy=kind))}, chunks of {size}"
-    one = {"processes": "process", "threads": "thread"}
-    if name in one:
-        return quantity(run.workers, one[name], name)
+    if name in ("threads", "interpreters", "processes"):
+        one = name.removesuffix("es" if name == "processes" else "s")
+        return quantity(run.workers, one, name)
     return f"{capital(name)}, {quantity(run.workers, 'worker')}"
 
 
