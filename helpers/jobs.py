@@ -34,6 +34,8 @@ class Job(NamedTuple):
             a switch interval, which is that of this process.
         size: the rows of the matrix, for what multiplies one.
         threads: how many BLAS may use for that; None: as many as it likes.
+        each: what each task gets; None: what takes it so many seconds here.
+        python: the path of the Python that measures; "": this one.
     """
 
     workload: str
@@ -46,6 +48,8 @@ class Job(NamedTuple):
     memory: bool = False
     size: int = 100
     threads: int | None = None
+    each: Any = None
+    python: str = ""
 
 
 class Workload(NamedTuple):
@@ -110,6 +114,8 @@ def inputs_of(job: Job) -> list[Any]:
     if job.workload not in WORKLOADS:
         known = list(WORKLOADS)
         raise ValueError(f"no workload {job.workload!r}: choose from {known}")
+    if job.each is not None:
+        return [job.each] * job.tasks
     return WORKLOADS[job.workload].inputs(job)
 
 
@@ -130,6 +136,7 @@ def runs_of(job: Job) -> Iterator[Run]:
         function, _, awaited, made = WORKLOADS[job.workload]
         plain = made(job) if made else function
         facts = {"size": job.size, "threads": job.threads} if made else {}
+        facts |= {} if job.each is None else {"each": job.each}
         for _ in range(job.rounds):
             for strategy, workers in job.ways:
                 function = (strategy == "asyncio" and awaited) or plain

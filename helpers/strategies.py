@@ -121,8 +121,10 @@ def interpreters(workers: int) -> Iterator[Map]:
     if sys.version_info >= (3, 14):
         from concurrent.futures import InterpreterPoolExecutor
 
-        prepared = {"initializer": begin_interpreter, "initargs": (sys.path,)}
-        with ended(InterpreterPoolExecutor(workers, **prepared)) as pool:
+        begun = InterpreterPoolExecutor(
+            workers, initializer=begin_interpreter, initargs=(sys.path,)
+        )
+        with ended(begun) as pool:
             yield packed(pool.map, between="interpreters")
     else:
         here = platform.python_version()

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import sys
 import threading
 import time
 import weakref
@@ -22,11 +23,13 @@ from conftest import until
 from jupyter_client.manager import KernelManager, start_new_kernel
 from test_elsewhere import alive, descendants
 
-from helpers import explore, server
+from helpers import explore, machine, server
 from helpers.explore import Explorer
+from helpers.explore.explorers import SAME
 from helpers.jobs import WORKLOADS
 from helpers.machine import Cores
 from helpers.measure import calibrate, race, run, sweep
+from helpers.pythons import Python
 from helpers.runs import Run, save
 from helpers.trace import Span, watched_countdown
 from helpers.workloads import countdown, nap, nap_async
@@ -37,6 +40,7 @@ EXPLORERS: dict[str, Callable[..., Explorer]] = {
     "pools": explore.pools,
     "joblib": explore.joblib,
     "nested": explore.nested,
+    "pythons": explore.pythons,
     "speedup": explore.speedup,
     "waiting": explore.waiting,
 }
@@ -84,6 +88,7 @@ def test_it_draws_the_runs_of_the_plain_call_before_anything_is_measured(
         "gil": [run(watched_countdown, [1000] * 2, "threads", 2)],
         "nested": [{2: {1: run(nap, naps, "processes", 2), 4: None}}],
         "pools": [race(nap, naps, {"serial": 1, "threads": 2}, 1, 0)],
+        "pythons": [[run(nap, naps, "threads", 2)]],
         "joblib": [race(countdown, naps, {"serial": 1, "joblib": 2}, 1, 0)],
         "speedup": [{"threads": sweep(nap, naps, "threads", [0, 1, 2])}],
         "waiting": [[run(nap_async, naps, "asyncio", 4, memory=True)]],
@@ -288,6 +293,127 @@ def test_a_cell_of_a_map_is_stopped_within_a_second(
     assert "Stopped" in explorer.status.value
 
 
+def only(monkeypatch: pytest.MonkeyPatch, *pythons: Python) -> None:
+    """Let these be the Pythons of this machine, besides this one."""
+    monkeypatch.setattr("helpers.machine.pythons", lambda: list(pythons))
+
+
+def others() -> list[Python]:
+    """Return Pythons of other versions than this one's."""
+    mine = ".".join(map(str, sys.version_info[:3]))
+    found = [python for python in machine.pythons() if python.version != mine]
+    if not found:
+        pytest.skip("there is no other Python here")
+    return found
+
+
+def test_it_needs_no_other_python(
+    explored: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only(monkeypatch)
+    explorer = explored("pythons")
+    assert list(explorer.controls["python"].options) == [short(sys.version_info)]
+    turn(explorer, strategy="serial")
+    stripes, race = words_of(explorer)
+    version = short(sys.version_info, 3)
+    assert stripes.startswith(f"Python {version}")
+    assert f"Serial, {version}" in race and "hreads" not in race
+    turn(explorer, strategy="threads")
+    stripes, race = words_of(explorer)
+    assert "2 threads: " in stripes
+    assert f"Serial, {version}" in race and f"Threads × 2, {version}" in race
+    turn(explorer, workload="sleep")
+    timeline, race = words_of(explorer)
+    assert "2 threads: 8 tasks in " in timeline
+    assert "Serial" not in race, "that was other work"
+
+
+def short(version: tuple, parts: int = 2) -> str:
+    """Return a version as it is written: "3.14", "3.14t" of a free-threaded build."""
+    built = machine.facts()["free-threaded build"]
+    return ".".join(map(str, version[:parts])) + "t" * bool(built)
+
+
+def test_other_pythons_join_the_race(
+    explored: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = others()[-1]
+    only(monkeypatch, other)
+    explorer = turn(explored("pythons"), workers=1)
+    assert list(explorer.controls["python"].options)[1:] == [other.name]
+    turn(explorer, python=other)
+    stripes, race = words_of(explorer)
+    assert stripes.startswith(f"Python {other.version}")
+    assert f"Threads × 1, {other.version}" in race
+    assert f"Threads × 1, {short(sys.version_info, 3)}" in race
+    explorer.controls["python"].index = 0
+    assert not explorer.measuring, "it was measured before"
+    assert f", {other.version}" in words_of(explorer)[1]
+    explorer.run()
+    assert "Measured" in settled(explorer).status.value, "this one measures again"
+    explorer.save()
+    explorer.load(tmp_path / "saved_runs" / "pythons_1.json")
+    assert other.version not in words_of(explorer)[1], "a file's runs stand alone"
+
+
+def test_what_a_python_lacks_is_a_line(
+    explored: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = Python("/nowhere/python", "3.12.9", False, True)
+    only(monkeypatch, old)
+    explorer = explored("pythons")
+    explorer.controls["python"].value = old
+    (line,) = lines_of(settled(explorer))
+    assert "could not be measured: no process could be started: /nowhere" in line
+    explorer.controls["strategy"].value = "interpreters"
+    (line,) = lines_of(explorer)
+    assert not explorer.measuring
+    assert "Python 3.12 has no interpreters, which came with 3.14: choose" in line
+    explorer.controls["strategy"].value = "threads"
+    explorer.controls["python"].index = 0
+    assert "Measured" in settled(explorer).status.value
+
+
+@pytest.mark.parametrize("strategy", ["threads", "processes", "interpreters"])
+def test_another_python_is_stopped_within_a_second(
+    explored: Callable, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    newest = others()[-1]
+    if strategy == "interpreters" and newest.version.startswith(
+        ("3.11", "3.12", "3.13")
+    ):
+        pytest.skip("there is no Python with interpreters here")
+    only(monkeypatch, newest)
+    monkeypatch.setitem(SAME, "count and watch", 10**9)
+    before = {process.pid for process in descendants()}
+    explorer = explored("pythons")
+    explorer.controls["strategy"].value = "serial"
+    explorer.controls["python"].value = newest
+    explorer.controls["strategy"].value = strategy
+    assert until(lambda: explorer.conductor.job_of(explorer), seconds=10)
+    time.sleep(1)
+    family = [process for process in descendants() if process.pid not in before]
+    assert any(newest.path in process.cmdline() for process in family)
+    began = time.monotonic()
+    explorer.stop()
+    assert time.monotonic() - began < 1
+    assert not list(filter(alive, family))
+
+
+def test_recorded_runs_are_raced_at_first(explored: Callable) -> None:
+    """They are of several Pythons, none of which need be here."""
+    made = run(watched_countdown, [10_000] * 2, "threads", 2)
+    runs = [
+        replace(made, made=made.made | {"python": version, "recorded": True})
+        for version in ("3.99.10", "3.99.9")
+    ]
+    explorer = explored("pythons", runs)
+    race = words_of(explorer)[1]
+    assert race.index("Threads × 2, 3.99.9") < race.index("Threads × 2, 3.99.10")
+    turn(explorer, strategy="serial")
+    assert "3.99" not in explorer.picture.value, "what is measured is other work"
+
+
 def test_waits_are_measured_as_the_controls_say(explored: Callable) -> None:
     explorer = turn(explored("waiting"), **SHORT, limit=10)
     assert len(pictures(explorer)) == 2
@@ -445,7 +571,7 @@ def naps_of(name: str) -> list:
     runs = race(nap, [0.001] * 4, {"serial": 1, "threads": 2}, 1, 0)
     if name == "gil":
         return list(runs.values())
-    if name == "waiting":
+    if name in ("waiting", "pythons"):
         return [runs.values()]
     if name == "chunks":
         return [{"1 ms": {"serial": runs["serial"], 1: runs["threads"]}}]

@@ -69,7 +69,7 @@ NAMES = {
     "keep_the_count longest_first mend_the_pool read_ahead read_the_law "
     "send_a_setting send_once shrink_the_serial_part sort_six ten_at_a_time "
     "too_many_trips unfreeze_the_loop wait_together",
-    "explore": "chunks gil joblib nested pools speedup waiting",
+    "explore": "chunks gil joblib nested pools pythons speedup waiting",
     "figures": "break_even cores gains grid heartbeats heat_map outcomes race_bars "
     "speedup startups stripes timeline waits",
     "laws": "amdahl fit_amdahl fit_overhead gustafson karp_flatt serial_or_overhead "

@@ -12,6 +12,7 @@ from helpers.explore.explorers import (
     joblib,
     nested,
     pools,
+    pythons,
     speedup,
     waiting,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "joblib",
     "nested",
     "pools",
+    "pythons",
     "speedup",
     "waiting",
 ]

@@ -1,17 +1,20 @@
 """Who measures now: one explorer at a time, and none while a cell runs.
 
-Each would slow the other down. All explorers share one Python that measures.
+Each would slow the other down. All explorers share one process that measures.
 """
 
+import sys
 import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from IPython import get_ipython
 
 from helpers.elsewhere import Elsewhere
 from helpers.jobs import Job
+from helpers.pythons import PythonFailed
 from helpers.runs import Run
 
 # How long after a cell the measuring waits for the next one before it begins again.
@@ -64,7 +67,8 @@ class Conductor:
     def __init__(self, lock: AbstractContextManager[Any]) -> None:
         self._lock = lock
         self.gives_way = True
-        self._elsewhere = Elsewhere(self._heard)
+        self._python = ""
+        self._elsewhere = Elsewhere(partial(self._heard, ""))
         self._turn: Turn | None = None
         self._cell_runs = False
 
@@ -102,16 +106,25 @@ class Conductor:
             turn.asker.put_off()
             return
         turn.asker.begun(turn.job)
+        self._turn_to(turn.job.python)
         try:
             turn.number = self._elsewhere.ask(turn.job)
-        except OSError as error:
+        except (OSError, PythonFailed) as error:
             self._turn = None
             turn.asker.ended(f"no process could be started: {error}")
 
-    def _heard(self, number: int, answer: Run | str | None) -> None:
+    def _turn_to(self, python: str) -> None:
+        """Let that Python measure; the one that did so far ends."""
+        if python != self._python:
+            self._elsewhere.stop()
+            heard = partial(self._heard, python)
+            self._python = python
+            self._elsewhere = Elsewhere(heard, python or sys.executable)
+
+    def _heard(self, python: str, number: int, answer: Run | str | None) -> None:
         with self._lock:
             turn = self._turn
-            if turn is None or turn.number != number:
+            if turn is None or (turn.job.python, turn.number) != (python, number):
                 return
             if isinstance(answer, Run):
                 turn.asker.came(answer)

@@ -2,7 +2,9 @@
 
 import functools
 import math
+import re
 import statistics
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from helpers import figures, server
+from helpers import figures, machine, server
 from helpers.explore.explorer import Explorer
 from helpers.explore.frame import WIDE, choice, slider, steps
 from helpers.explore.kept import SOURCE, Picture, from_source
@@ -18,6 +20,7 @@ from helpers.figures.grid import Grid
 from helpers.jobs import WORKLOADS, Job
 from helpers.laws import fit_amdahl
 from helpers.machine import connections, cores
+from helpers.pythons import Python
 from helpers.runs import Run, by_workers
 
 # Those whose tasks can be made as long as is wished. "count" does for bars what
@@ -44,6 +47,11 @@ MOST = 16
 NO_LIMIT = "any"
 # Rows of the matrices that are multiplied.
 SIZES = (100, 200, 500, 1000)
+# What each of eight tasks gets, so that all Pythons have the same work: of about as
+# many seconds.
+SAME, TASKS, SECONDS = {"count and watch": 10**6, "hash": 1000, "sleep": 0.05}, 8, 0.05
+# So many of the runs that were measured last are raced in one picture.
+RACERS = 12
 
 
 def gil(*runs: Run) -> Explorer:
@@ -408,6 +416,90 @@ def _fewer_connections(runs: Iterable[Run], asked: int) -> str:
         f" This system lets a program have about {allowed:,} connections at a time, "
         f"so no more waited together, of the {asked:,} asked for."
     )
+
+
+def pythons(runs: Iterable[Run] = ()) -> Explorer:
+    """Explore Pythons: those of this machine, strategy, workers, and workload.
+
+    Args:
+        runs: of one workload, to draw at first: recorded ones, say.
+    """
+    names = ["threads", "processes", "interpreters", "serial"]
+    controls = {
+        "python": choice("Python", _pythons_here()),
+        "strategy": choice("strategy", names),
+        "workers": slider("workers", 2, 1, 8),
+        "workload": choice("workload", list(SAME)),
+    }
+
+    def plan(python: Python, strategy: str, workers: int, workload: str) -> Job:
+        numbers = [int(number) for number in python.version.split(".")]
+        if strategy == "interpreters" and numbers < [3, 14]:
+            raise RuntimeError(
+                f"Python {python.name} has no interpreters, which came with 3.14: "
+                "choose another Python, or another strategy"
+            )
+        ways = ((strategy, 1 if strategy == "serial" else workers),)
+        path = "" if python.path == sys.executable else python.path
+        each = SAME[workload]
+        return Job(workload, TASKS, SECONDS, ways, 2, each=each, python=path)
+
+    def draw(runs: list[Run], measured: list[Run], **settings: Any) -> list[Picture]:
+        task = _task_of(runs[-1])
+        watched = all(span.stretches for run in runs for span in run.spans)
+        shown = figures.stripes if watched else figures.timeline
+        image, sentence = _picture(shown.draw(*runs))
+        if len(versions := {_version(run) for run in runs}) == 1:
+            sentence = f"Python {versions.pop()}. {sentence}"
+        same = [r for r in _with_others(runs, measured) if _task_of(r) == task]
+        return [(image, sentence), _picture(figures.race_bars.draw(_racers(same)))]
+
+    return Explorer("pythons", controls, plan, draw, runs, together=True)
+
+
+def _pythons_here() -> dict[str, Python]:
+    """Return the Pythons of this machine by their names, this one first."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    known = machine.facts()
+    built, gil = bool(known["free-threaded build"]), bool(known["gil"])
+    this = Python(sys.executable, version, built, gil)
+    found = {this.name: this}
+    for python in machine.pythons():
+        if (python.version, python.free_threaded) != (version, built):
+            full = python.version + "t" * python.free_threaded
+            found[full if python.name in found else python.name] = python
+    return found
+
+
+def _racers(runs: Iterable[Run]) -> dict[str, Run]:
+    """Return the last of the runs by way and Python, in the order of the Pythons."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        workers = f" × {run.workers}" if run.strategy != "serial" else ""
+        name = f"{run.strategy}{workers}, {_version(run)}"
+        if SOURCE in run.made and name in found:
+            name += f", {run.made[SOURCE]}"
+        found.pop(name, None)
+        found[name] = run
+    last = list(found.items())[-RACERS:]
+    return dict(sorted(last, key=lambda named: _order(named[1])))
+
+
+def _order(run: Run) -> tuple[Any, ...]:
+    """Return what puts older Pythons first, and of each its loop first."""
+    version = _version(run)
+    numbers = [int(digits) for digits in re.findall(r"\d+", version)]
+    return numbers, version, run.strategy != "serial", run.strategy, run.workers
+
+
+def _version(run: Run) -> str:
+    """Return which Python made a run: "3.14.2", "3.14.2t" for a free-threaded build."""
+    built = run.made.get("free-threaded build")
+    return f"{run.made.get('python', '?')}{'t' * bool(built)}"
+
+
+def _task_of(run: Run) -> tuple[str, int, Any]:
+    return run.function, len(run.spans), run.made.get("each")
 
 
 def _beside_serial(

@@ -3,7 +3,7 @@
 import html
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -226,6 +226,8 @@ def steps(
     )
 
 
-def choice(description: str, options: list[str]) -> widgets.Dropdown:
+def choice(
+    description: str, options: Sequence[str] | Mapping[str, Any]
+) -> widgets.Dropdown:
     """Return a control that names one of several."""
     return widgets.Dropdown(options=options, description=description, **WIDE)
