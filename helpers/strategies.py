@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from math import ceil
-from multiprocessing import TimeoutError, get_context
+from multiprocessing import TimeoutError
 from multiprocessing.pool import IMapIterator, Pool
 from pickle import PicklingError
 from typing import Any, Literal, get_args
@@ -29,6 +29,7 @@ from helpers.workers import (
     in_own_loop,
     own_loky,
     processes_of,
+    safe_context,
 )
 
 StartMethod = Literal["fork", "forkserver", "spawn"]
@@ -58,7 +59,7 @@ def processes(
         start_method: "fork", "forkserver" or "spawn"; None for the platform's default.
         chunksize: how many inputs are sent at a time.
     """
-    context = get_context(start_method)
+    context = safe_context(start_method)
     with ended(ProcessPoolExecutor(workers, context, begin_work)) as pool:
         yield packed(pool.map, lambda tasks: chunksize)
 
@@ -77,7 +78,7 @@ def multiprocessing_pool(
         chunksize: how many inputs are sent at a time; None for as many as `Pool.map`
             sends, in four chunks for each worker.
     """
-    context = get_context(start_method)
+    context = safe_context(start_method)
     with ended(context.Pool(workers, begin_work)) as pool:
         each = 4 * workers
         yield packed(_watched_map(pool), lambda tasks: chunksize or ceil(tasks / each))
@@ -114,6 +115,8 @@ def joblib(
 @contextmanager
 def interpreters(workers: int) -> Iterator[Map]:
     """Workers that share this process, with an interpreter and a GIL each.
+
+    While they are there, no process can be forked.
 
     Raises:
         ValueError: this Python is older than they are; in one line.

@@ -96,6 +96,23 @@ def begin_interpreter(path: list[str]) -> None:
     sys.path[:] = path
 
 
+def safe_context(start_method: str | None) -> Any:
+    """Return what starts processes in that way, None for the platform's default.
+
+    Raises:
+        ValueError: it would fork while interpreters are there; in one line.
+    """
+    context: Any = multiprocessing.get_context(start_method)
+    known: Any = sys.modules.get("concurrent.interpreters")
+    # A forked process would crash at once (CPython 3.14.10 and 3.15.2).
+    if known and context.get_start_method() == "fork" and len(known.list_all()) > 1:
+        raise ValueError(
+            "no process can be forked while interpreters run: wait for their tasks "
+            'to end, or take "spawn"'
+        )
+    return context
+
+
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is None or parent.pid is None:

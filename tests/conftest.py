@@ -27,7 +27,7 @@ IN_PROCESSES = [
 ]
 IN_THREADS = ["threads", "joblib threading"]
 IN_INTERPRETERS = ["interpreters"] if sys.version_info >= (3, 14) else []
-PARALLEL = IN_THREADS + IN_PROCESSES + IN_INTERPRETERS
+PARALLEL = IN_THREADS + IN_INTERPRETERS + IN_PROCESSES
 
 Answer = TypeVar("Answer")
 

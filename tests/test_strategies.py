@@ -280,6 +280,19 @@ def in_one_process(made: Run) -> None:
         assert made.overlap > 0.5 and made.cores_busy > 1.2
 
 
+@here
+@pytest.mark.parametrize("name", [name for name in IN_POOLS if name.endswith("fork")])
+def test_nothing_forks_while_interpreters_are_there(name: str) -> None:
+    """What is forked would crash, or hang."""
+    with strategies.start("interpreters", 1) as map_:
+        assert list(map_(double, [1])) == [2]
+        with pytest.raises(ValueError, match="no process can be forked") as caught:
+            run(double, [1], name, 2)
+        assert "\n" not in str(caught.value)
+    runs = race(double, [1, 2], {"interpreters": 2, name: 2}, 1, 0)
+    assert [made.results for made in runs.values()] == [[2, 4], [2, 4]]
+
+
 @pytest.mark.parametrize(
     ("function", "expected", "words"),
     [
