@@ -724,7 +724,7 @@ def test_a_file_of_any_name_can_be_chosen(explored: Callable, tmp_path: Path) ->
     explorer = explored("pools")
     for name in names:
         (line,) = upload(explorer, (name, good))
-        assert ": 1 run, made " in line, name
+        assert ": 1 run, recorded on " in line, name
         assert pictures(explorer)
     assert len(upload(explorer, *((name, b"{") for name in names))) == len(names)
     assert upload(explorer, ("same", good), ("same", good))[0].startswith("same: 1 run")

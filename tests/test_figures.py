@@ -725,6 +725,164 @@ def test_what_nobody_measured_is_called_simulated_in_a_heat_map() -> None:
     assert figure.get_suptitle().endswith("(simulated)")
 
 
+PYTHONS = ("3.11.15", "3.13.15", "3.13.15t", "3.14.10")
+
+
+def by(run: Run, python: str, recorded: bool = True, **made: Any) -> Run:
+    """Return a run as that Python would have made it, on a machine of two cores."""
+    free_threaded = python.endswith("t")
+    facts = {
+        "date": "2026-11-25",
+        "python": python.removesuffix("t"),
+        "free-threaded build": free_threaded,
+        "gil": not free_threaded,
+        "system": "Linux",
+        "allowed cores": 2,
+        **({"recorded": True} if recorded else {}),
+    }
+    return replace(run, made=facts | made)
+
+
+def all_by(thing: Any, python: str, recorded: bool = True, **made: Any) -> Any:
+    """Return what a figure is called with, each run in it as that Python makes it."""
+    if isinstance(thing, Run):
+        return by(thing, python, recorded, **made)
+    if isinstance(thing, Mapping):
+        return {k: all_by(v, python, recorded, **made) for k, v in thing.items()}
+    if type(thing) in (list, tuple):
+        return type(thing)(all_by(each, python, recorded, **made) for each in thing)
+    return thing
+
+
+OF_RUNS = sorted(calls(RUNS["usual"]).keys() - {"cores", "grid", "heartbeats"})
+
+
+@pytest.mark.parametrize("name", OF_RUNS)
+def test_a_recorded_run_is_called_recorded(name: str) -> None:
+    draw, arguments = getattr(figures, name).draw, calls(RUNS["usual"])[name]
+    words = "Recorded on 2026-11-25: Python 3.13.15t, Linux, 2 cores"
+    live, said = draw(*all_by(arguments, "3.13.15t", recorded=False))
+    figure, sentence = draw(*all_by(arguments, "3.13.15t"))
+    assert sentence == f"{said} {words}."
+    assert [text.get_text() for text in figure.texts][len(live.texts) :] == [words]
+    assert figure.get_figheight() > live.get_figheight()
+    _, sentence = draw(*all_by(arguments, "3.13.15t", simulated=True))
+    assert "ecorded" not in sentence
+
+
+def test_a_figure_of_recorded_runs_names_all_their_sources() -> None:
+    runs = [by(RUNS["usual"], python) for python in PYTHONS[:3]]
+    other = by(RUNS["usual"], "3.15.0", date="2027-01-31", system="Windows")
+    _, sentence = figures.timeline.draw(*runs, *runs, other)
+    assert sentence.endswith(
+        "Recorded on 2026-11-25: Python 3.11.15, 3.13.15 and 3.13.15t, Linux, "
+        "2 cores; recorded on 2027-01-31: Python 3.15.0, Windows, 2 cores."
+    )
+    _, sentence = figures.waits.draw(iter([runs[0], by(runs[0], "3.14.2", False)]))
+    assert sentence.endswith("Recorded on 2026-11-25: Python 3.11.15, Linux, 2 cores.")
+    unknown = replace(RUNS["usual"], made={"recorded": True})
+    _, sentence = figures.timeline.draw(unknown)
+    assert sentence.endswith("Recorded on some day: Python ?, ?, ? cores.")
+
+
+def test_a_file_may_say_of_its_making_what_it_likes() -> None:
+    said = "$\\frac{1}{$ \n\0\ud800" + "e" * 300
+    run = by(RUNS["usual"], said, date=said, system=said)
+    figure, sentence = figures.timeline.draw(run, by(run, "3.14.2"))
+    assert figures.png(figure, sentence) and "\n" not in sentence
+
+
+def test_where_several_pythons_ran_each_is_named() -> None:
+    usual = RUNS["usual"]
+    runs = [by(usual, "3.13.15"), by(usual, "3.13.15t"), by(usual, "3.13.1t", gil=True)]
+    for draw in (figures.stripes.draw, figures.timeline.draw, figures.outcomes.draw):
+        figure, sentence = draw(*runs)
+        for axes, words in zip(
+            figure.axes,
+            (
+                "2 threads, Python 3.13.15: ",
+                "2 threads, Python 3.13.15t without the GIL: ",
+                "2 threads, Python 3.13.1t with its GIL: ",
+            ),
+            strict=True,
+        ):
+            assert axes.get_title("left").startswith(words) and words in sentence
+        figure, sentence = draw(runs[1], runs[1])
+        assert figure.axes[0].get_title("left").startswith("2 threads: ")
+
+
+def rows_of(figure: Figure) -> list[str]:
+    return [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+
+@pytest.mark.parametrize("name", ["race_bars", "startups", "batches"])
+def test_the_rows_of_several_pythons_name_them_once(name: str) -> None:
+    keys = ("threads", "threads again", "threads, 3.13", "threads, 3.13.15t")
+    runs = dict(zip(keys, (by(RUNS["usual"], python) for python in PYTHONS)))
+    runs["threads, 3.13t"] = runs.pop("threads, 3.13")
+    figure, sentence = getattr(figures, name).draw(runs)
+    rows = [row.split(":")[0] for row in rows_of(figure)]
+    assert rows == [
+        "threads, 3.11.15",
+        "threads again, 3.13.15",
+        "threads, 3.13.15t, 3.14.10",
+        "threads, 3.13t",
+    ]
+    for row in rows:
+        assert f"{row[:1].upper()}{row[1:]}: " in sentence
+
+
+def test_gains_name_the_python_of_the_race_or_of_the_way() -> None:
+    runs = race(RUNS["usual"])
+    races = {name: all_by(runs, python) for name, python in zip("abcd", PYTHONS)}
+    figure, sentence = figures.gains.draw(races)
+    assert rows_of(figure) == [f"{a}, {b}" for a, b in zip("abcd", PYTHONS)]
+    assert "C, 3.13.15t: 1.0 × threads, 2.0 × processes" in sentence
+    mixed = {"a": {**runs, "threads": by(runs["threads"], "3.13.15t", False)}}
+    mixed["a"]["processes"] = by(runs["processes"], "3.14.10", False)
+    figure, sentence = figures.gains.draw(mixed)
+    assert rows_of(figure) == ["a"]
+    assert "1.0 × threads, 3.13.15t, 2.0 × processes, 3.14.10, " in sentence
+
+
+def test_the_lines_of_one_way_in_several_pythons_differ() -> None:
+    sweeps = {
+        f"threads on {name}": all_by(swept(RUNS["usual"]), python)
+        for name, python in zip("abcd", PYTHONS)
+    }
+    sweeps["processes"] = all_by(
+        swept(slowed(RUNS["usual"], "processes", 2)), "3.11.15"
+    )
+    figure, sentence = figures.speedup.draw(sweeps)
+    lines = lines_of(figure.axes[0])
+    names = [f"threads on {a}, {b}" for a, b in zip("abcd", PYTHONS)]
+    assert {*names, "processes, 3.11.15"} < set(lines)
+    assert len({lines[name].get_fillstyle() for name in names}) == len(names)
+    assert lines["processes, 3.11.15"].get_fillstyle() == "full"
+    assert "Threads on c, 3.13.15t, speed-up" in sentence
+    ways = ("threads", "threads in b")
+    longer = [
+        {
+            "serial": by(a_run("serial", 1, 4, length), "3.14.10"),
+            **{
+                way: by(a_run("threads", 2, 4, length), python)
+                for way, python in zip(ways, PYTHONS)
+            },
+        }
+        for length in (0.1, 1.0)
+    ]
+    figure, sentence = figures.break_even.draw(longer)
+    assert "Threads in b, 3.13.15 beat the loop" in sentence
+    ends = {text.get_text() for text in figure.axes[0].texts}
+    assert {"threads, 3.11.15", "threads in b, 3.13.15"} < ends
+
+
+def test_a_simulation_is_of_no_python() -> None:
+    own = all_by(swept(RUNS["usual"]), "3.99.1", recorded=False)
+    figure, _ = figures.speedup.draw({"threads": own, "16": simulated([1, 2], 0.1)})
+    assert {"threads", "16 (simulated)"} < set(lines_of(figure.axes[0]))
+
+
 def guessed(value: float, unit: str = "×") -> Guess:
     return number("How many?", 0, 128, value, unit, step=0.01)
 
@@ -755,6 +913,41 @@ def machines(workers: int) -> dict[str, tuple[Figure, str]]:
         "grid": figures.grid.draw({"len": {"pickle": "yes"}}, "yes", "What travels"),
         **heat_maps(workers),
         **waiting(workers),
+        **in_pythons(workers),
+    }
+
+
+def in_pythons(workers: int) -> dict[str, tuple[Figure, str]]:
+    """Return figures of recorded runs of several Pythons, on several machines."""
+    run = a_run("processes forkserver", workers, 4 * workers)
+    runs = [by(run, python) for python in PYTHONS]
+    older = [by(run, python, date="2026-01-31", system="Windows") for python in PYTHONS]
+    raced = {
+        f"{way} on {p}": by(slowed(run, way, 1), p)
+        for way in ("threads", "processes forkserver")
+        for p in PYTHONS
+    }
+    races = {f"count on {p}": all_by(race(run), p) for p in PYTHONS}
+    counts = [2**power for power in range(7) if 2**power <= workers]
+    sweeps = {
+        f"threads on {python}": all_by(simulated(counts, 0.1), python, simulated=False)
+        for python in PYTHONS
+    }
+    results = replace(run, results=VERSIONS * workers)
+    return {
+        "stripes of Pythons": figures.stripes.draw(*runs),
+        "timeline of two": figures.timeline.draw(runs[2], older[1]),
+        "outcomes of two": figures.outcomes.draw(
+            by(results, "3.11.15"), by(results, "3.13.15t")
+        ),
+        "race of Pythons": figures.race_bars.draw({"serial": older[0], **raced}),
+        "gains of Pythons": figures.gains.draw(races),
+        "startups of Pythons": figures.startups.draw(raced),
+        "speedup of Pythons": figures.speedup.draw(sweeps, 0.9 * workers),
+        "recorded map": figures.heat_map.draw(
+            all_by(nested_on(workers), "3.13.15t"), "wall", "CPU time", cores=workers
+        ),
+        "waits in Pythons": figures.waits.draw(runs),
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from helpers.figures.look import in_a_line, origins
 from helpers.jobs import Job
 from helpers.runs import Run, best_of, load, save
 
@@ -23,8 +24,6 @@ MOST_JOBS = 40
 MOST_MEGABYTES = 10
 # The slowest picture of so many takes two seconds, of five times as many seventeen.
 MOST_ROWS = 1000
-# Letters of a file's name, or of an error's text, that fit into a line.
-LONGEST = 200
 
 # A PNG, and the sentence that says the same.
 Picture = tuple[bytes, str]
@@ -194,21 +193,7 @@ def from_source(source: str | None, runs: Iterable[Run]) -> list[Run]:
     ]
 
 
-def in_a_line(text: str) -> str:
-    """Return what can be shown of a text, in one line that isn't long."""
-    words = "".join(letter if letter.isprintable() else " " for letter in text).split()
-    line = " ".join(words)
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
-
-
 def _origin(runs: list[Run]) -> str:
     """Return, in a few words, how many runs there are and where they are from."""
-    made = runs[0].made
     many = f"{len(runs)} run" + "s" * (len(runs) != 1)
-    if made.get("simulated"):
-        return f"{many}, simulated"
-    return (
-        f"{many}, made {made.get('date', 'some day')} with "
-        f"Python {made.get('python', '?')} on {made.get('system', '?')}, "
-        f"{made.get('allowed cores', '?')} cores"
-    )
+    return f"{many}, {origins(runs) or 'simulated'}"

@@ -18,12 +18,15 @@ from helpers.figures.look import (
     finding,
     guess_mark,
     in_seconds,
+    label,
+    labels,
     loop_of,
     name_rows,
     need_tasks,
     new_figure,
     note,
     quantity,
+    several_pythons,
     shown,
     ways_of,
     whole_numbers,
@@ -52,38 +55,40 @@ def race_bars(
         ValueError: there is no run, or no task in one; or guesses without "serial".
     """
     need_tasks("race_bars", runs.values())
+    named = labels(runs)
     figure = new_figure(0.5 * len(runs) + 1.1)
     time, busy = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
     for row, (name, run) in enumerate(runs.items()):
         bar(time, row, name, run.wall, [again.wall for again in run.rounds])
         bar(busy, row, name, run.cores_busy, [r.cores_busy for r in run.rounds])
-    for axes, label in ((time, "seconds (bar: best round)"), (busy, "cores busy")):
-        name_rows(axes, list(runs))
-        axes.set_xlabel(label)
+    for axes, words in ((time, "seconds (bar: best round)"), (busy, "cores busy")):
+        name_rows(axes, list(named.values()))
+        axes.set_xlabel(words)
         axes.set_xlim(left=0)
     busy.tick_params(labelleft=False)
     busy.set_xlim(right=max(1.05, busy.get_xlim()[1]))
-    finding(time, _race_title(runs))
+    finding(time, _race_title(runs, named))
     said = [
-        f"{capital(name)}: {in_seconds(run.wall)}, {run.cores_busy:.2f} cores busy."
+        f"{capital(named[name])}: {in_seconds(run.wall)}, "
+        f"{run.cores_busy:.2f} cores busy."
         for name, run in runs.items()
     ]
     for name, guess in (guesses or {}).items():
         base = loop_of("race_bars", runs).wall
         guess_mark(time, base / guess.value, list(runs).index(name), guess)
-        said.append(f"{capital(name)}: {guess.said(base / runs[name].wall)}")
+        said.append(f"{capital(named[name])}: {guess.said(base / runs[name].wall)}")
     return figure, " ".join(said)
 
 
-def _race_title(runs: Mapping[str, Run]) -> str:
+def _race_title(runs: Mapping[str, Run], named: Mapping[str, str]) -> str:
     fastest = min(runs, key=lambda name: runs[name].wall)
     loops = [run for run in runs.values() if run.strategy == "serial"]
     if len(loops) != 1:
-        return f"Fastest here: {fastest}"
+        return f"Fastest here: {named[fastest]}"
     if runs[fastest] is loops[0]:
         return "Nothing beat the serial loop"
     gain = loops[0].wall / runs[fastest].wall
-    return f"{capital(fastest)}: {gain:.1f} times as fast as the serial loop"
+    return f"{capital(named[fastest])}: {gain:.1f} times as fast as the serial loop"
 
 
 @shown
@@ -98,6 +103,7 @@ def gains(races: Mapping[str, Mapping[str, Run]]) -> Drawn:
             another has, or a run without tasks.
     """
     ways = ways_of("gains", races.values())
+    rows, named = _gains_names(races)
     figure = new_figure(0.34 * len(ways) * len(races) + 1.3)
     axes = figure.subplots()
     height = 0.8 / len(ways)
@@ -107,9 +113,9 @@ def gains(races: Mapping[str, Mapping[str, Run]]) -> Drawn:
             place = row - 0.4 + height * (number + 0.5)
             gain, rounds = base / runs[way].wall, runs[way].rounds
             bar(axes, place, way, gain, [base / r.wall for r in rounds], 0.9 * height)
-            note(axes, gain, place, f"{gain:.1f} ×  {way}")
+            note(axes, gain, place, f"{gain:.1f} ×  {named[row][way]}")
     axes.axvline(1, color=SERIAL.colour, linestyle=SERIAL.line)
-    name_rows(axes, list(races))
+    name_rows(axes, rows)
     axes.set_xlim(0, 1.35 * max(axes.get_xlim()[1], 1))
     axes.set_xlabel("times as fast as the serial loop (dotted: no gain)")
     workers = max(run.workers for runs in races.values() for run in runs.values())
@@ -117,11 +123,25 @@ def gains(races: Mapping[str, Mapping[str, Run]]) -> Drawn:
     return figure, " ".join(
         f"{capital(name)}: "
         + ", ".join(
-            f"{runs['serial'].wall / runs[way].wall:.1f} × {way}" for way in ways
+            f"{runs['serial'].wall / runs[way].wall:.1f} × {names[way]}" for way in ways
         )
         + "."
-        for name, runs in races.items()
+        for name, names, runs in zip(rows, named, races.values(), strict=True)
     )
+
+
+def _gains_names(
+    races: Mapping[str, Mapping[str, Run]],
+) -> tuple[list[str], list[dict[str, str]]]:
+    """Return what the races are called, and in each of them what its ways are.
+
+    Where each race has a Python of its own, the race is named after it.
+    """
+    named = [labels(runs) for runs in races.values()]
+    several = several_pythons(run for runs in races.values() for run in runs.values())
+    if not several or any(several_pythons(runs.values()) for runs in races.values()):
+        return list(races), named
+    return [label(name, runs["serial"]) for name, runs in races.items()], named
 
 
 @shown
@@ -139,22 +159,23 @@ def startups(
     """
     if not runs:
         raise ValueError("startups: there is no run to draw")
+    named = labels(runs)
     figure = new_figure(0.4 * len(runs) + 1.1)
     axes = figure.subplots()
     for row, (name, run) in enumerate(runs.items()):
         bar(axes, row, name, 1e3 * run.startup)
     # Beside the names they are in no guess's way.
-    name_rows(axes, [f"{name}: {_startup(run)}" for name, run in runs.items()])
+    name_rows(axes, [f"{named[name]}: {_startup(run)}" for name, run in runs.items()])
     axes.set_xlim(0, 1.05 * axes.get_xlim()[1])
     workers = max(run.workers for run in runs.values())
     there = "1 worker was" if workers == 1 else f"{workers} workers were"
     axes.set_xlabel(f"milliseconds until {there} there")
     slowest = max(runs, key=lambda name: runs[name].startup)
-    finding(axes, f"Slowest to start: {slowest}")
-    said = [f"{capital(name)}: {_startup(run)}." for name, run in runs.items()]
+    finding(axes, f"Slowest to start: {named[slowest]}")
+    said = [f"{capital(named[name])}: {_startup(run)}." for name, run in runs.items()]
     for name, guess in (guesses or {}).items():
         guess_mark(axes, guess.value, list(runs).index(name), guess)
-        said.append(f"{capital(name)}: {guess.said(1e3 * runs[name].startup)}")
+        said.append(f"{capital(named[name])}: {guess.said(1e3 * runs[name].startup)}")
     return figure, " ".join(said)
 
 
@@ -189,9 +210,9 @@ def waits(runs: Iterable[Run]) -> Drawn:
     name_rows(wall, [name.replace(", ", ",\n", 1) for name in names])
     again = any(len(run.rounds) > 1 for run in runs)
     seconds = "seconds (bar: best)" if again else "seconds"
-    labels = (seconds, "threads", "kB of memory for each")
-    for axes, label in zip(drawn, labels, strict=True):
-        _few_numbers(axes, label)
+    axis_words = (seconds, "threads", "kB of memory for each")
+    for axes, words in zip(drawn, axis_words, strict=True):
+        _few_numbers(axes, words)
     if all(run.memory is None for run in runs):
         memory.set_xticks([])
     finding(wall, _waits_title(runs, names))
@@ -221,11 +242,13 @@ def _told_bar(
 def _waits_names(runs: Sequence[Run]) -> list[str]:
     """Return what tells the runs apart: how many waits, and in which way."""
     names: list[str] = []
+    several = several_pythons(runs)
     for run in runs:
         loop, tasks = run.strategy == "serial", len(run.spans)
         name = f"{quantity(tasks, 'wait')}, {'in a loop' if loop else run.strategy}"
         if not loop and run.workers < tasks:
             name += f", {at_a_time(run.workers)}"
+        name = label(name, run) if several else name
         if name in names:
             name += f", {run.made.get('source', 'again')}"
         names.append(name)

@@ -1,8 +1,9 @@
 """How something grows: against the length of a task, and against the workers."""
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -17,17 +18,21 @@ from helpers.figures.look import (
     DRAWN,
     SERIAL,
     Drawn,
+    Look,
     capital,
     curve_axes,
     finding,
     guess_line,
     guess_mark,
+    label,
+    labels,
     legend_under,
     look_of,
     need_tasks,
     new_figure,
     note,
     quantity,
+    several_pythons,
     shown,
     ways_of,
     whole_numbers,
@@ -41,6 +46,19 @@ if TYPE_CHECKING:
 # By name, what is drawn into both panels: the speed-ups, and the style of the line.
 Curves = Mapping[str, tuple[NDArray[np.float64], dict[str, Any]]]
 Sweeps = Mapping[str, Mapping[int, Run]]
+# How the markers of one role are filled in one figure, by turns: one for each Python.
+Fill = Literal["full", "none", "left", "right", "top", "bottom"]
+FILLS: tuple[Fill, ...] = ("full", "none", "left", "right", "top", "bottom")
+
+
+def fills(names: Iterable[str]) -> list[Fill]:
+    """Return how the markers of each name are filled: those of one look differ."""
+    seen: Counter[Look] = Counter()
+    found = []
+    for look in map(look_of, names):
+        found.append(FILLS[seen[look] % len(FILLS)])
+        seen[look] += 1
+    return found
 
 
 @shown
@@ -61,17 +79,18 @@ def break_even(
     lengths = [1e3 * r["serial"].wall / len(r["serial"].spans) for r in races]
     figure = new_figure(3.4)
     axes = figure.subplots()
-    for way in ways:
-        _plot_gains(axes, way, lengths, races)
+    named = labels({way: races[-1][way] for way in ways})
+    for way, fill in zip(ways, fills(ways), strict=True):
+        _plot_gains(axes, way, lengths, races, fill)
     axes.axhline(1, color=SERIAL.colour, linestyle=SERIAL.line)
     note(axes, min(lengths), 1, "the serial loop", (0, 3), va="bottom")
     axes.set_xscale("log")
     axes.set_xlim(right=lengths[-1] * (lengths[-1] / lengths[0]) ** 0.15)
     curve_axes(axes)
-    _name_ends(axes, lengths[-1], {way: _gain(races[-1], way) for way in ways})
+    _name_ends(axes, lengths[-1], {named[way]: _gain(races[-1], way) for way in ways})
     axes.set_xlabel("milliseconds that one task takes in the serial loop")
     axes.set_ylabel("times as fast as the loop")
-    said = [_break_even_sentence(way, lengths, races) for way in ways]
+    said = [_break_even_sentence(named[way], _won(way, lengths, races)) for way in ways]
     finding(axes, said[0].rstrip("."))
     if guess:
         guess_line(axes, guess.value, guess)
@@ -89,14 +108,16 @@ def _plot_gains(
     way: str,
     lengths: Sequence[float],
     races: Sequence[Mapping[str, Run]],
+    fill: Fill,
 ) -> None:
     """Plot a line through the best rounds, and every round a point."""
     colour, marker, line = look_of(way)
+    style: dict[str, Any] = {"color": colour, "marker": marker, "fillstyle": fill}
     for length, runs in zip(lengths, races, strict=True):
         gained = [runs["serial"].wall / again.wall for again in runs[way].rounds]
-        axes.plot([length] * len(gained), gained, marker, color=colour, alpha=0.4)
+        axes.plot([length] * len(gained), gained, linestyle="none", alpha=0.4, **style)
     best = [_gain(runs, way) for runs in races]
-    axes.plot(lengths, best, color=colour, marker=marker, linestyle=line)
+    axes.plot(lengths, best, linestyle=line, **style)
 
 
 def _name_ends(axes: Axes, x: float, ends: Mapping[str, float]) -> None:
@@ -107,10 +128,7 @@ def _name_ends(axes: Axes, x: float, ends: Mapping[str, float]) -> None:
         note(axes, x, lowest, way, color=look_of(way).colour)
 
 
-def _break_even_sentence(
-    way: str, lengths: Sequence[float], races: Sequence[Mapping[str, Run]]
-) -> str:
-    won = _won(way, lengths, races)
+def _break_even_sentence(way: str, won: Sequence[float]) -> str:
     if not won:
         return f"{capital(way)} did not beat the loop at the longest of these tasks."
     length = float(f"{won[0]:.2g}")
@@ -176,16 +194,21 @@ def speedup(
 def _points(sweeps: Sweeps) -> dict[str, list[Point]]:
     """Return the speed-ups of each sweep, by the name that it gets in the figure."""
     need_tasks("speedup", (run for runs in sweeps.values() for run in runs.values()))
-    named = {_named(name, runs): speedups(runs) for name, runs in sweeps.items()}
+    several = several_pythons(run for runs in sweeps.values() for run in runs.values())
+    named = {
+        _named(name, runs, several): speedups(runs) for name, runs in sweeps.items()
+    }
     for name, points in named.items():
         if not points:
             raise ValueError(f'speedup: "{name}" has the plain loop and no workers')
     return named
 
 
-def _named(name: str, runs: Mapping[int, Run]) -> str:
+def _named(name: str, runs: Mapping[int, Run], several: bool) -> str:
     simulated = any(run.made.get("simulated") for run in runs.values())
-    return f"{name} (simulated)" if simulated and "simulated" not in name else name
+    if simulated:
+        return name if "simulated" in name else f"{name} (simulated)"
+    return label(name, runs[max(runs)]) if several and runs else name
 
 
 def _cores(sweeps: Sweeps) -> set[int]:
@@ -218,8 +241,8 @@ def _plot_panels(
     for axes, share in zip(both, (False, True), strict=True):
         for name, (curve, style) in curves.items():
             axes.plot(workers, curve / workers if share else curve, label=name, **style)
-        for name, points in named.items():
-            _plot_points(axes, name, _each(points) if share else points)
+        for (name, points), fill in zip(named.items(), fills(named), strict=True):
+            _plot_points(axes, name, _each(points) if share else points, fill)
         for count in cores:
             if 1 < count <= most:
                 axes.axvline(count, color=SERIAL.colour, linewidth=0.8)
@@ -237,13 +260,14 @@ def _each(points: Sequence[Point]) -> list[Point]:
     ]
 
 
-def _plot_points(axes: Axes, name: str, points: Sequence[Point]) -> None:
+def _plot_points(axes: Axes, name: str, points: Sequence[Point], fill: Fill) -> None:
     """Plot a line through the best rounds, and every round a point."""
     colour, marker, line = look_of(name)
+    style: dict[str, Any] = {"color": colour, "marker": marker, "fillstyle": fill}
     tried = [(point.workers, each) for point in points for each in point.rounds]
-    axes.plot(*zip(*tried), marker, color=colour, alpha=0.4, linestyle="none")
+    axes.plot(*zip(*tried), alpha=0.4, linestyle="none", **style)
     best = [(point.workers, point.best) for point in points]
-    axes.plot(*zip(*best), color=colour, marker=marker, linestyle=line, label=name)
+    axes.plot(*zip(*best), linestyle=line, label=name, **style)
 
 
 def _answer(axes: Axes, points: Sequence[Point], guess: "Guess") -> str:

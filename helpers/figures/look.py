@@ -3,7 +3,8 @@
 import functools
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, cast
 
@@ -11,6 +12,7 @@ from IPython.display import Image, display
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 
@@ -53,6 +55,11 @@ FAINT = "#D9D9D9"
 WIDTH, TALLEST = 7.4, 8
 # Pixels per inch: the width that a reader sees, and the doubled one that is drawn.
 SEEN, DRAWN = 100, 200
+# Letters that fit into a title, and into a small line at the bottom; its inches.
+TITLE, LINE, SMALL = 85, 105, 0.17
+# Letters of a file's name, or of an error's text, that fit into a line; and of what a
+# file says of its making.
+LONGEST, WORD = 200, 40
 # Inches that the name of a row needs at least, and a panel whatever is beside it.
 LEGIBLE, LEAST = 0.17, 0.3
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
@@ -80,18 +87,124 @@ class Shown(Protocol[Arguments]):
 
 
 def shown(draw: Callable[Arguments, Drawn]) -> Shown[Arguments]:
-    """Turn a function that draws into one that shows, and returns nothing."""
+    """Turn a function that draws into one that shows, and returns nothing.
+
+    Where it draws recorded runs, it says so, in the figure and in the sentence.
+    """
+
+    @functools.wraps(draw)
+    def drawn(*args: Any, **options: Any) -> Drawn:
+        args = tuple(list(a) if isinstance(a, Iterator) else a for a in args)
+        figure, sentence = draw(*args, **options)
+        if words := origins(_runs_in([*args, *options.values()])):
+            line_under(figure, capital(words))
+            sentence = f"{sentence} {capital(words)}."
+        return figure, sentence
 
     @functools.wraps(draw)
     def show(*args: Arguments.args, **options: Arguments.kwargs) -> None:
-        figure, sentence = draw(*args, **options)
+        figure, sentence = drawn(*args, **options)
         width = round(figure.get_figwidth() * SEEN)
         display(Image(png(figure, sentence), width=width, alt=sentence))
         say(sentence)
 
     named = cast(Shown[Arguments], show)
-    named.draw = draw
+    named.draw = drawn
     return named
+
+
+def _runs_in(thing: object) -> Iterator[Run]:
+    """Yield the runs in what a figure is called with."""
+    if isinstance(thing, Run):
+        yield thing
+    elif isinstance(thing, Iterable) and not isinstance(thing, str):
+        for each in thing.values() if isinstance(thing, Mapping) else thing:
+            yield from _runs_in(each)
+
+
+def origins(runs: Iterable[Run]) -> str:
+    """Return when, with which Pythons and where recorded runs were made.
+
+    Nothing where none of them is recorded. What is simulated nobody has recorded.
+    """
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for run in runs:
+        if run.made.get("recorded") and not run.made.get("simulated"):
+            place = _fact(run, "date", "some day"), _machine(run)
+            found.setdefault(place, {})[python_of(run) or "?"] = None
+    words = [
+        f"recorded on {date}: Python {listed(list(pythons))}, {machine}"
+        for (date, machine), pythons in found.items()
+    ]
+    return "; ".join(words)
+
+
+def python_of(run: Run) -> str:
+    """Return which Python made a run: "3.14.2", "3.14.2t" if it is free-threaded.
+
+    Nothing where nobody knows, or nobody made it: it is simulated.
+    """
+    if not run.made.get("python") or run.made.get("simulated"):
+        return ""
+    if not run.made.get("free-threaded build"):
+        return _fact(run, "python")
+    return _fact(run, "python") + "t" + " with its GIL" * bool(run.made.get("gil"))
+
+
+def _machine(run: Run) -> str:
+    cores = run.made.get("allowed cores")
+    return f"{_fact(run, 'system')}, {quantity(cores, 'core') if cores else '? cores'}"
+
+
+def _fact(run: Run, name: str, unknown: str = "?") -> str:
+    """Return what a run, perhaps from anybody's file, says of its making, in a line."""
+    return in_a_line(str(run.made.get(name) or unknown), WORD)
+
+
+def several_pythons(runs: Iterable[Run]) -> bool:
+    """Return whether runs were made by more than one Python, as far as is known."""
+    return len({python_of(run) for run in runs} - {""}) > 1
+
+
+def doers(runs: Sequence[Run]) -> list[str]:
+    """Return who did each run: "2 threads"; with its Python where there are several."""
+    several = several_pythons(runs)
+    return [workers_of(run) + several * _with_python(run) for run in runs]
+
+
+def _with_python(run: Run) -> str:
+    python = python_of(run)
+    off = " without the GIL" * (run.made.get("gil") is False)
+    return f", Python {python}{off}" if python else ""
+
+
+def labels(runs: Mapping[str, Run]) -> dict[str, str]:
+    """Return by name of each run what it is called: with its Python if it needs one."""
+    several = several_pythons(runs.values())
+    return {name: label(name, run) if several else name for name, run in runs.items()}
+
+
+def label(name: str, run: Run) -> str:
+    """Return a name with the Python that made its run, unless it says it already."""
+    python = python_of(run)
+    short = ".".join(python.split(".")[:2]) + "t" * python.endswith("t")
+    told = not python or short in name.replace(",", " ").split() or python in name
+    return name if told else f"{name}, {python}"
+
+
+def line_under(figure: Figure, words: str) -> None:
+    """Write small words under all that is drawn, for which the figure grows."""
+    text = textwrap.fill(words, LINE)
+    strip = SMALL * (1 + text.count("\n")) + 0.05
+    height = figure.get_figheight() + strip
+    figure.set_figheight(height)
+    rest = (0, strip / height, 1, 1 - strip / height)
+    cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(rect=rest)
+    for legend in figure.legends:
+        legend.borderaxespad += 72 * strip / legend.prop.get_size_in_points()
+    style: dict[str, Any] = {"fontsize": 9, "color": SERIAL.colour, "va": "bottom"}
+    # Whatever a file says, it is no formula.
+    figure.text(0.01, 0.04 / height, text, parse_math=False, **style)
 
 
 def need_tasks(figure: str, runs: Iterable[Run]) -> None:
@@ -238,8 +351,11 @@ def curve_axes(axes: Axes) -> None:
 
 
 def finding(axes: Axes, words: str) -> None:
-    """Let the title state the finding."""
-    axes.set_title(cut(words, 85), loc="left", fontsize=11)
+    """Let the title state the finding, in fewer words where they are too many."""
+    for longer, shorter in ((", Python ", ", "), (" without the GIL: ", ": ")):
+        if len(words) > TITLE:
+            words = words.replace(longer, shorter)
+    axes.set_title(cut(words, TITLE), loc="left", fontsize=11)
 
 
 def note(
@@ -390,6 +506,12 @@ def capital(name: str) -> str:
 def in_seconds(seconds: float) -> str:
     """Return a time with its unit, short ones in milliseconds."""
     return f"{seconds:.2f} s" if seconds >= 0.1 else f"{1e3 * seconds:.1f} ms"
+
+
+def in_a_line(text: str, longest: int = LONGEST) -> str:
+    """Return what can be shown of a text, in one line that isn't long."""
+    words = "".join(letter if letter.isprintable() else " " for letter in text).split()
+    return cut(" ".join(words), longest)
 
 
 def cut(text: str, longest: int) -> str:

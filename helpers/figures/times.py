@@ -18,10 +18,12 @@ from helpers.figures.look import (
     box,
     capital,
     cut,
+    doers,
     finding,
     guess_line,
     height_of,
     in_seconds,
+    labels,
     legend_under,
     listed,
     look_of,
@@ -34,7 +36,6 @@ from helpers.figures.look import (
     shown,
     towards_the_middle,
     worker_rows,
-    workers_of,
 )
 from helpers.runs import Run, longest_gap
 from helpers.trace import Span
@@ -77,7 +78,8 @@ def stripes(*runs: Run, first: float = 0.1) -> Drawn:
     """
     need_tasks("stripes", runs)
     figure, drawn = panels(runs, 0.62)
-    for (axes, _), run in zip(drawn, runs, strict=True):
+    who = doers(runs)
+    for (axes, _), name, run in zip(drawn, who, runs, strict=True):
         zero = min(span.start for span in run.spans)
         for row, spans in enumerate(run.lanes):
             pieces = [
@@ -87,14 +89,13 @@ def stripes(*runs: Run, first: float = 0.1) -> Drawn:
             ]
             colour = look_of(run.strategy).colour
             axes.broken_barh(pieces, (row - 0.4, 0.8), facecolor=colour)
-        finding(axes, _stripes_title(run))
+        finding(axes, _stripes_title(name, run))
     axes.set_xlim(0, 1e3 * first)
     axes.set_xlabel("milliseconds since the first worker began")
-    return figure, " ".join(_stripes_sentence(run) for run in runs)
+    return figure, " ".join(map(_stripes_sentence, who, runs))
 
 
-def _stripes_title(run: Run) -> str:
-    who = workers_of(run)
+def _stripes_title(who: str, run: Run) -> str:
     if len(run.by_worker) == 1:
         return f"{who}: one counts"
     if run.overlap > 0.7:
@@ -108,10 +109,9 @@ def _stripes_title(run: Run) -> str:
     return title
 
 
-def _stripes_sentence(run: Run) -> str:
+def _stripes_sentence(who: str, run: Run) -> str:
     said = (
-        f"{workers_of(run)}: two or more counted at once "
-        f"in {100 * run.overlap:.0f} % of the time"
+        f"{who}: two or more counted at once in {100 * run.overlap:.0f} % of the time"
     )
     if run.overlap < 0.1 and not math.isnan(run.switch_interval):
         said += f", and the turn changed every {1e3 * run.switch_interval:.1f} ms"
@@ -134,14 +134,15 @@ def timeline(
     """
     need_tasks("timeline", runs)
     figure, drawn = panels(runs, 0.45)
-    for (axes, height), run in zip(drawn, runs, strict=True):
+    titles = list(map(_timeline_title, doers(runs), runs))
+    for (axes, height), run, title in zip(drawn, runs, titles, strict=True):
         _task_boxes(axes, run, height)
-        finding(axes, _timeline_title(run))
+        finding(axes, title)
     axes.set_xlim(0, first or 1.02 * max(run.wall for run in runs))
     dense = any(panel.height < DENSE for panel in drawn)
     filled = "pale: a task; dark" if dense else "filled"
     axes.set_xlabel(f"seconds since the work began ({filled}: the share of a core)")
-    said = [f"{_timeline_title(run)}." for run in runs]
+    said = [f"{title}." for title in titles]
     if guess:
         guess_line(axes, guess.value, guess)
         said.append(guess.said(runs[-1].wall))
@@ -189,9 +190,9 @@ def _line(run: Run, height: float) -> float:
     return min(0.3 if len(run.spans) > MANY else 1, 4 * height)
 
 
-def _timeline_title(run: Run) -> str:
+def _timeline_title(who: str, run: Run) -> str:
     return (
-        f"{workers_of(run)}: {quantity(len(run.spans), 'task')} in "
+        f"{who}: {quantity(len(run.spans), 'task')} in "
         f"{in_seconds(run.wall)}, {run.cores_busy:.1f} cores busy"
     )
 
@@ -210,7 +211,7 @@ def outcomes(*runs: Run, names: Sequence[str] | None = None) -> Drawn:
             than six different ones, or a name too few or too many.
     """
     need_tasks("outcomes", runs)
-    names = [workers_of(run) for run in runs] if names is None else list(names)
+    names = doers(runs) if names is None else list(names)
     if len(names) != len(runs):
         raise ValueError(f"outcomes: {len(names)} names for {len(runs)} runs")
     looks = _result_looks(runs)
@@ -359,6 +360,7 @@ def batches(runs: Mapping[str, Run], first: float | None = None) -> Drawn:
     need_tasks("batches", runs.values())
     sent = {name: run for name, run in runs.items() if run.strategy != "serial"}
     rows = [len(run.by_worker) for run in sent.values()]
+    named, who = labels(runs), dict(zip(runs, doers(list(runs.values()))))
     height = height_of(sum(rows), 0.5)
     heights = [0.45 * len(runs) + 0.5, *(height * workers for workers in rows)]
     figure = new_figure(sum(heights) + 0.6 * len(sent) + 0.6)
@@ -367,17 +369,17 @@ def batches(runs: Mapping[str, Run], first: float | None = None) -> Drawn:
     for row, (name, run) in enumerate(runs.items()):
         times = [1e6 * again.wall / len(run.spans) for again in run.rounds]
         bar(each, row, name, min(times), times)
-    name_rows(each, list(runs))
+    name_rows(each, list(named.values()))
     each.set_xlabel("microseconds for one task, all told (bar: best round)")
     each.set_xlim(left=0)
     for axes, (name, run), workers in zip(others, sent.items(), rows, strict=True):
         worker_rows(axes, workers, height)
         _batch_pieces(axes, name, run)
-        finding(axes, f"{workers_of(run)}: {_in_batches(run)}")
+        finding(axes, f"{who[name]}: {_in_batches(run)}")
         axes.set_xlim(0, 1e3 * (first or 1.02 * run.wall))
     if others:
         others[-1].set_xlabel("milliseconds since the work began (each piece: a batch)")
-    return figure, " ".join(_batches_sentence(name, run) for name, run in runs.items())
+    return figure, " ".join(map(_batches_sentence, named.values(), runs.values()))
 
 
 def _batch_pieces(axes: Axes, name: str, run: Run) -> None:
