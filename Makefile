@@ -26,10 +26,10 @@ LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root) \
 # The version of a Python, or nothing where there is none.
 version = $(shell "$(1)" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3] + sys.abiflags)' 2>/dev/null)
 
-.PHONY: help lab test bench lessons requirements clean
+.PHONY: help lab test test-all bench lessons record requirements clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 lab: $(VENV)/lab.stamp ## open JupyterLab at lesson 00
 	@exec $(BIN)/python -m jupyterlab $(LAB_OPTIONS) --ServerApp.ip=127.0.0.1 \
@@ -41,11 +41,18 @@ test: $(VENV)/test.stamp ## run every test, the lessons included
 	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest --nbval
 
+# make test-all ONLY="3.14 spawn"
+test-all: $(VENV)/test.stamp ## test with every Python here, under each start method
+	@$(BIN)/python tools/matrix.py $(ONLY)
+
 bench: $(VENV)/test.stamp ## print the table of benchmarks
 	@$(BIN)/python tools/bench.py
 
 lessons: $(VENV)/test.stamp ## run the lessons again and store their outputs
 	@$(BIN)/python tools/lessons.py
+
+record: $(VENV)/test.stamp ## record the runs in notebooks/recorded again
+	@$(BIN)/python tools/record.py $(ONLY)
 
 # The tests' pins come first: the lab's are then the same, only fewer.
 COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
@@ -58,7 +65,7 @@ requirements: $(MADE) ## pin the newest versions of everything
 	@$(COMPILE) --group uv -o requirements/uv.txt
 
 clean: ## remove what setting up made
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(VENV)-*
 
 # A Python named on the command line replaces one of another version.
 ifeq ($(origin PYTHON),command line)

@@ -1,31 +1,78 @@
-"""`python tools/record.py` records the runs in the README's picture, and draws it."""
+"""`python tools/record.py` records the runs in notebooks/recorded/ anew.
 
-from lessons import FOLDER
+With words, only those: `gil` (the two runs of the README's picture, and the picture),
+`lessons` (what stands in for Pythons that a reader doesn't have), `pythons` (the main
+measurements of the series, by each Python that is found here).
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+
+from lessons import FOLDER, LESSONS, code_cells, read
+from lessons import run as run_lesson
 
 from helpers.figures import png, stripes
-from helpers.measure import calibrate, run
-from helpers.runs import recorded
+from helpers.measure import RECORD, calibrate, race, run, save, sweep
+from helpers.pythons import Python, pythons
+from helpers.runs import Run
 from helpers.trace import watched_countdown
+from helpers.workloads import countdown
 
 RECORDED = FOLDER / "recorded"
+# The first version with the strategy "interpreters".
+INTERPRETERS = (3, 14)
 
 
 def record_gil() -> None:
-    """Record two threads and two processes that count."""
+    """Record two threads and two processes that count, and draw them."""
     n = calibrate(watched_countdown, seconds=0.25)
-    for strategy in ("threads", "processes"):
-        counted = run(watched_countdown, [n, n], strategy, workers=2)
-        counted.save(RECORDED / f"gil_{strategy}.json")
-
-
-def draw_gil() -> None:
-    """Draw what is recorded, and print its sentence."""
-    runs = recorded(RECORDED)
-    figure, sentence = stripes.draw(runs["gil_threads"], runs["gil_processes"])
+    files = [RECORDED / f"gil_{strategy}.json" for strategy in ("threads", "processes")]
+    for path in files:
+        strategy = path.stem.removeprefix("gil_")
+        run(watched_countdown, [n, n], strategy, workers=2).save(path)
+    figure, sentence = stripes.draw(*map(Run.load, files))
     (RECORDED / "gil.png").write_bytes(png(figure, sentence))
     print(sentence)
 
 
+def record_lessons() -> None:
+    """Run the lessons that measure in other Pythons; those that are missing stay."""
+    os.environ[RECORD] = os.environ["TQDM_DISABLE"] = "1"
+    for lesson in LESSONS:
+        if any("recorded=" in cell.source for cell in code_cells(read(lesson))):
+            run_lesson(lesson)
+            print(f"{lesson.name}: recorded")
+
+
+def record_pythons() -> None:
+    """Record the main measurements, by the newest Python of each version and build."""
+    n = calibrate(countdown, seconds=0.25)
+    for name, python in {python.name: python for python in pythons()}.items():
+        for kind, runs in measurements(python, n).items():
+            noted = [replace(each, made=each.made | {"n": n}) for each in runs]
+            save(RECORDED / f"{kind}_python_{name}.json", noted)
+        print(f"Python {python.version}{'t' * python.free_threaded}: recorded")
+
+
+def measurements(python: Python, n: int) -> dict[str, Iterable[Run]]:
+    """Return by name what that Python makes: stripes, a race, a sweep."""
+    version = tuple(int(part) for part in python.version.split("."))
+    ways = {"serial": 1, "threads": 2, "processes": 2}
+    ways |= {"interpreters": 2} if version >= INTERPRETERS else {}
+    watched = [
+        run(watched_countdown, [n, n], way, 2, python=python.path)
+        for way in list(ways)[1:]
+    ]
+    raced = race(countdown, [n] * 4, ways, python=python.path)
+    swept = sweep(countdown, [n] * 4, "processes", [0, 1, 2, 4], python=python.path)
+    return {"stripes": watched, "race": raced.values(), "sweep": swept.values()}
+
+
+RECORDERS = {"gil": record_gil, "lessons": record_lessons, "pythons": record_pythons}
+
+
 if __name__ == "__main__":
-    record_gil()
-    draw_gil()
+    for word in sys.argv[1:] or RECORDERS:
+        RECORDERS[word]()
