@@ -34,7 +34,7 @@ STARTUP = "import multiprocessing\nmultiprocessing.set_start_method({!r})\n"
 # A free-threaded Python may lack wheels of much that the kit needs. These are enough
 # for the rooms that run in a bare Python.
 FEW = "pytest hypothesis ipython executing psutil cloudpickle joblib tqdm"
-ROOMS = "free_threaded pythons runs claims machine"
+ROOMS = "free_threaded pythons claims machine strategies"
 
 
 class Part(NamedTuple):
@@ -100,7 +100,9 @@ def test(part: Part, lessons: list[str]) -> str:
     what = ["--nbval", *lessons]
     if part.what == TESTS:
         rooms = [f"tests/test_{room}.py" for room in ROOMS.split()]
-        what = rooms if few else ["tests", "--ignore=tests/test_browser.py"]
+        few_options = ["-o", "addopts="]  # those are nbval's
+        all_tests = ["tests", "--ignore=tests/test_browser.py"]
+        what = few_options + rooms if few else all_tests
     python, log = str(part.folder / "bin" / "python"), part.folder / f"{part.what}.log"
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
