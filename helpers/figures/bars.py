@@ -25,6 +25,7 @@ from helpers.figures.look import (
     need_tasks,
     new_figure,
     note,
+    python_of,
     quantity,
     several_pythons,
     shown,
@@ -245,10 +246,11 @@ def _waits_names(runs: Sequence[Run]) -> list[str]:
     several = several_pythons(runs)
     for run in runs:
         loop, tasks = run.strategy == "serial", len(run.spans)
-        name = f"{quantity(tasks, 'wait')}, {'in a loop' if loop else run.strategy}"
+        python = python_of(run) if several else ""
+        many = quantity(tasks, "wait") + (f" in {python}" if python else "")
+        name = f"{many}, {'in a loop' if loop else run.strategy}"
         if not loop and run.workers < tasks:
             name += f", {at_a_time(run.workers)}"
-        name = label(name, run) if several else name
         if name in names:
             name += f", {run.made.get('source', 'again')}"
         names.append(name)

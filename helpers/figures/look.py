@@ -158,7 +158,9 @@ def _machine(run: Run) -> str:
 
 def _fact(run: Run, name: str, unknown: str = "?") -> str:
     """Return what a run, perhaps from anybody's file, says of its making, in a line."""
-    return in_a_line(str(run.made.get(name) or unknown), WORD)
+    # Between two of these would stand a formula.
+    said = str(run.made.get(name) or unknown).replace("$", "")
+    return in_a_line(said, WORD)
 
 
 def several_pythons(runs: Iterable[Run]) -> bool:
@@ -203,8 +205,7 @@ def line_under(figure: Figure, words: str) -> None:
     for legend in figure.legends:
         legend.borderaxespad += 72 * strip / legend.prop.get_size_in_points()
     style: dict[str, Any] = {"fontsize": 9, "color": SERIAL.colour, "va": "bottom"}
-    # Whatever a file says, it is no formula.
-    figure.text(0.01, 0.04 / height, text, parse_math=False, **style)
+    figure.text(0.01, 0.04 / height, text, **style)
 
 
 def need_tasks(figure: str, runs: Iterable[Run]) -> None:
