@@ -75,7 +75,7 @@ Way = tuple[str | Map, int]
 
 
 class Other(NamedTuple):
-    """Another Python: which, its seconds, and the file of runs that stands in for it."""
+    """Another Python: which, its seconds, and the file of runs to stand in for it."""
 
     python: str | Path
     limit: float

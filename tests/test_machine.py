@@ -111,7 +111,9 @@ def test_without_joblib_and_psutil() -> None:
     command = [sys.executable, "-I", "-S", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True)
     idle, logical, allowed, given = done.stdout.split()
-    assert (idle, int(logical)) == ("None", machine.cores().logical), done.stderr
+    assert int(logical) == machine.cores().logical, done.stderr
+    counted = sys.platform == "linux"  # by its own files
+    assert float(idle) > 0 if counted else idle == "None"
     assert 1 <= int(allowed) <= int(logical)
     assert float(given) > 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import matrix
 import pytest
 from conftest import START_METHODS
-from matrix import Part, parts, starting, test
+from matrix import Part, outcome, parts, starting
 
 from helpers.pythons import Python
 
@@ -62,7 +62,7 @@ def test_what_cannot_be_set_up_is_no_success(
     monkeypatch.setattr(matrix, "ROOT", tmp_path)
     python = Python(str(tmp_path / "nothing"), "3.14.2", False, True)
     (tmp_path / "Makefile").write_text("%:\n\t@echo no wheel; exit 1\n")
-    said = test(Part(python, "spawn"), [])
-    assert said.startswith("✗ 3.14  spawn ") and "not tested: " in said
-    said = test(Part(python._replace(free_threaded=True), "spawn"), [])
-    assert said.startswith("– 3.14t spawn ")
+    for free_threaded, name in ((False, "3.14 "), (True, "3.14t")):
+        part = Part(python._replace(free_threaded=free_threaded), "spawn")
+        said = outcome(part, [])
+        assert said.startswith(f"✗ {name} spawn ") and "not set up: " in said

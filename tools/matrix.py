@@ -31,10 +31,14 @@ VERSION = re.compile(r"\d\.\d+t?")
 LIMIT = 1800
 # What a kernel runs when it starts, as IPython lets it.
 STARTUP = "import multiprocessing\nmultiprocessing.set_start_method({!r})\n"
-# A free-threaded Python may lack wheels of much that the kit needs. These are enough
-# for the rooms that run in a bare Python.
-FEW = "pytest hypothesis ipython executing psutil cloudpickle joblib tqdm"
-ROOMS = "free_threaded pythons claims machine strategies"
+# A free-threaded Python may lack wheels of the pinned versions, and one that JupyterLab
+# needs. Then it gets the newest that it can have of what kernels and tests need.
+ENOUGH = (
+    *("cloudpickle", "executing", "ipykernel", "ipython", "ipywidgets", "joblib"),
+    *("matplotlib", "numpy", "psutil", "threadpoolctl", "tornado", "tqdm"),
+    *("hypothesis", "nbclient", "nbval", "pytest"),
+)
+WHEELS = ("--only-binary", ":all:", "--no-binary", "tornado")
 
 
 class Part(NamedTuple):
@@ -75,41 +79,30 @@ def parts(words: list[str]) -> list[Part]:
 
 @functools.cache
 def set_up(python: Python) -> str:
-    """Install what the tests need; return why not all of it could be, or nothing."""
-    name = Part(python, "").folder.name
-    made = ["make", f"VENV={name}", f"PYTHON={python.path}", f"{name}/test.stamp"]
-    log = ROOT / f"{name}.log"
-    return "" if run(made, log) else last_line(log)
-
-
-@functools.cache
-def set_up_few(python: Python) -> bool:
-    """Install what the tests of a few rooms need; return whether that worked."""
+    """Install what the tests need; return why that failed, or nothing."""
     folder = Part(python, "").folder
-    options = ["--quiet", "--python", str(folder / "bin" / "python")]
-    install = ["uv", "pip", "install", *options, "-c", "requirements/test.txt"]
-    return run([*install, *FEW.split()], ROOT / f"{folder.name}.log")
+    name, log = folder.name, ROOT / f"{folder.name}.log"
+    made = ["make", f"VENV={name}", f"PYTHON={python.path}", f"{name}/test.stamp"]
+    if run(made, log):
+        return ""
+    newest = ["uv", "pip", "install", "--python", str(folder / "bin" / "python")]
+    if python.free_threaded and run([*newest, *WHEELS, *ENOUGH], log):
+        return ""
+    return last_line(log)
 
 
-def test(part: Part, lessons: list[str]) -> str:
+def outcome(part: Part, lessons: list[str]) -> str:
     """Set up what a part needs, and run its tests; return the line about it."""
-    why, bare = set_up(part.python), part.python.free_threaded
-    few = bool(why) and bare and part.what == TESTS and set_up_few(part.python)
-    if why and not few:
-        return part.told("–" if bare else "✗", f"not tested: {why[:200]}")
-    what = ["--nbval", *lessons]
-    if part.what == TESTS:
-        rooms = [f"tests/test_{room}.py" for room in ROOMS.split()]
-        few_options = ["-o", "addopts="]  # those are nbval's
-        all_tests = ["tests", "--ignore=tests/test_browser.py"]
-        what = few_options + rooms if few else all_tests
+    if why := set_up(part.python):
+        return part.told("✗", f"not set up: {why}")
+    tests = ["tests", "--ignore=tests/test_browser.py"]
+    what = tests if part.what == TESTS else ["--nbval", *lessons]
     python, log = str(part.folder / "bin" / "python"), part.folder / f"{part.what}.log"
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         well = run([python, "-m", "pytest", *what], log, starting(part.what, folder))
     counts, seconds = last_line(log).split(" in ")[0], time.monotonic() - began
-    some = f" ({ROOMS.replace(' ', ', ')} only: {why[:80]})" if few else ""
-    return part.told("✓" if well else "✗", f"{counts}, {seconds:.0f} s{some}")
+    return part.told("✓" if well else "✗", f"{counts}, {seconds:.0f} s")
 
 
 def starting(method: str, folder: str) -> dict[str, str]:
@@ -168,7 +161,7 @@ def main() -> int:
     for part in parts(asked.words):
         late = time.monotonic() > until
         words = "not tested: no time was left"
-        lines.append(part.told("–", words) if late else test(part, lessons))
+        lines.append(part.told("–", words) if late else outcome(part, lessons))
         print(lines[-1], flush=True)
     return int(any(line.startswith("✗") for line in lines))
 
