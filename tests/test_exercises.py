@@ -60,6 +60,7 @@ import multiprocessing
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from functools import partial
+from threading import Lock
 from joblib import Parallel, delayed
 """
 
@@ -166,6 +167,8 @@ STUBS = {
     "ten_at_a_time": ["25 were fetched at the same time"],
     "unfreeze_the_loop": ["read was called in the loop's own thread"],
     "cancel_the_late": ["One limit for all of them"],
+    "cache_safely": ["Two asked for the same at once, and both computed it"],
+    "choose_a_way": ["'processes' are not the plainest", "'processes' gain nothing"],
 }
 
 

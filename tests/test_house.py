@@ -65,10 +65,10 @@ MOST_LINES, MOST_LINES_OF_A_CLASS, MEDIAN_LINES = 50, 150, 6
 # What readers type, and what therefore stays where it is.
 NAMES = {
     "claims": "claim coarse_clock fewer_cores_than gil_off",
-    "exercises": "as_they_come cancel_the_late cap_the_threads flatten joblib_loop "
-    "keep_the_count longest_first mend_the_pool read_ahead read_the_law "
-    "send_a_setting send_once shrink_the_serial_part sort_six ten_at_a_time "
-    "too_many_trips unfreeze_the_loop wait_together",
+    "exercises": "as_they_come cache_safely cancel_the_late cap_the_threads "
+    "choose_a_way flatten joblib_loop keep_the_count longest_first mend_the_pool "
+    "read_ahead read_the_law send_a_setting send_once shrink_the_serial_part sort_six "
+    "ten_at_a_time too_many_trips unfreeze_the_loop wait_together",
     "explore": "chunks gil joblib nested pools pythons speedup waiting",
     "figures": "break_even cores gains grid heartbeats heat_map outcomes race_bars "
     "speedup startups stripes timeline waits",
@@ -90,7 +90,7 @@ LISTED = [f"{room}.{name}" for room, names in NAMES.items() for name in names.sp
 
 # Private by their form only: the language's own documentation tells of each.
 DOCUMENTED = {
-    *("sys._getframe", "sys._is_gil_enabled", "os._exit"),
+    *("sys._getframe", "sys._current_frames", "sys._is_gil_enabled", "os._exit"),
     *("_replace", "_asdict", "_fields"),  # of any named tuple
 }
 

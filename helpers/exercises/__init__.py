@@ -12,11 +12,14 @@ from helpers.exercises.lesson_08 import (
     ten_at_a_time,
     unfreeze_the_loop,
 )
+from helpers.exercises.lesson_09 import cache_safely, choose_a_way
 
 __all__ = [
     "as_they_come",
+    "cache_safely",
     "cancel_the_late",
     "cap_the_threads",
+    "choose_a_way",
     "flatten",
     "joblib_loop",
     "keep_the_count",

@@ -136,9 +136,14 @@ def judged_error(tried: Attempt) -> Line:
     """Judge whether the error that a task raised came out."""
     if tried.stopped:
         return Line(False, "One task raised an error, and your function never returned")
-    if any(Probe.FAILED in str(error) for error in _with_causes(tried.error)):
+    if failed_on_purpose(tried.error):
         return Line(True, "An error in a task comes out of your function")
     return Line(False, "One task raised an error, and your function hid it")
+
+
+def failed_on_purpose(error: BaseException | None) -> bool:
+    """Return whether the error came from a watched function that was to raise it."""
+    return any(Probe.FAILED in str(each) for each in _with_causes(error))
 
 
 def _with_causes(error: BaseException | None) -> list[BaseException]:
