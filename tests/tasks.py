@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+from helpers.workloads import countdown
+
 
 class Picky(Exception):
     """An exception that can't be rebuilt from its arguments alone."""
@@ -133,3 +135,12 @@ async def work_async(sign: str) -> str:
 async def block_async(sign: str) -> str:
     """The same, but in a way that lets nobody else run."""
     return work(sign)
+
+
+the_lock = threading.Lock()
+
+
+def count_with_the_lock(n: int) -> int:
+    """All of it needs one lock, so threads do it one at a time."""
+    with the_lock:
+        return countdown(n)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from lessons import answer as lesson_answer
+from tasks import count_with_the_lock
 from test_exercises import OPEN, assert_named, wrong
 from test_measure import assert_with_two_cores
 
@@ -574,6 +575,13 @@ def test_the_table_is_true_of_the_pythons_here(way: str) -> None:
             assert measure().cores_busy < 1.2
         else:
             assert_with_two_cores(measure, lambda made: made.cores_busy > 1.3, 4)
+
+
+def test_what_needs_one_lock_gains_nothing_on_the_pythons_here() -> None:
+    n = calibrate(countdown, 0.1)
+    for python in pythons():
+        made = run(count_with_the_lock, [n, n], "threads", 2, python=python.path)
+        assert made.results == [0, 0] and made.cores_busy < 1.2
 
 
 def test_numpy_cannot_be_loaded_in_an_interpreter() -> None:
