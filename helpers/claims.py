@@ -158,12 +158,15 @@ def fewer_cores_than(wanted: int, *runs: Measured) -> Excuse:
         runs: what was measured with them.
 
     Returns:
-        The reason, where this Python may use fewer cores. Else a function for `claim`
-        to ask if the claim does not hold. It returns a reason only if the cores clearly
-        weren't there: other programs took them while the runs were made, by what they
-        noted, or take them now, by measuring; or they are free, and do less than that
-        many cores should: hyper-threads, say, are halves of one.
+        None, where all of that was recorded: the cores of this machine say nothing of
+        it. The reason, where this Python may use fewer cores. Else a function for
+        `claim` to ask if the claim does not hold. It returns a reason only if the cores
+        clearly weren't there: other programs took them while the runs were made, by
+        what they noted, or take them now, by measuring; or they are free, and do less
+        than that many cores should: hyper-threads, say, are halves of one.
     """
+    if runs and all(getattr(run, "made", {}).get("recorded") for run in runs):
+        return None
     allowed = cores().allowed
     if allowed < wanted:
         return "one core" if allowed == 1 else f"{allowed} cores"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import partial, update_wrapper
+from functools import lru_cache, partial, update_wrapper
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import Any, NamedTuple
@@ -305,11 +305,16 @@ def _in_python(
         if there.recorded is None:
             raise
         runs = load(there.recorded)
-        print(f"Recorded on {runs[0].made.get('date', 'some day')}: {error}")
+        _say_once(f"Recorded on {runs[0].made.get('date', 'some day')}: {error}")
         return runs
     if there.recorded is not None and os.environ.get(RECORD):
-        save(there.recorded, runs)
+        save(there.recorded, runs, results=True)
     return runs
+
+
+@lru_cache
+def _say_once(words: str) -> None:
+    print(words)
 
 
 def _checked(

@@ -293,9 +293,16 @@ def by_workers(runs: Iterable[Run]) -> dict[int, Run]:
 # Files of runs.
 
 
-def save(path: str | Path, runs: Iterable[Run]) -> None:
-    """Write several runs to one file as JSON, without the results."""
-    _write(path, {"runs": [as_data(run) for run in runs]})
+def save(path: str | Path, runs: Iterable[Run], results: bool = False) -> None:
+    """Write several runs to one file as JSON.
+
+    Args:
+        path: of the file.
+        runs: what is written.
+        results: whether to write their results too, where JSON gives them back.
+    """
+    write = _with_results if results else as_data
+    _write(path, {"runs": [write(run) for run in runs]})
 
 
 def load(path: str | Path) -> list[Run]:
@@ -342,8 +349,12 @@ def as_data(run: Run) -> dict[str, Any]:
 
 def as_message(run: Run) -> dict[str, Any]:
     """Return what another Python sends of the run: its results too, if JSON can."""
+    return {"format": FORMAT, **_with_results(run)}
+
+
+def _with_results(run: Run) -> dict[str, Any]:
     results = run.results if is_data(run.results) else []
-    return {"format": FORMAT, **as_data(run), "results": results}
+    return {**as_data(run), "results": results}
 
 
 def from_message(message: dict[str, Any]) -> Run:
@@ -352,9 +363,17 @@ def from_message(message: dict[str, Any]) -> Run:
     Raises:
         ValueError: the message describes no run, or has a newer format; in one line.
     """
-    data = _of_format(message)
-    results = data.pop("results", [])
-    return replace(from_data(data), results=list(results))
+    return _run_of(_of_format(message))
+
+
+def _run_of(data: object) -> Run:
+    """Return the run that data describe, with its results if they are there."""
+    if not isinstance(data, dict) or "results" not in data:
+        return from_data(data)
+    described, results = dict(data), data["results"]
+    if not isinstance(described.pop("results"), list):
+        raise ValueError("its results can't be right")
+    return replace(from_data(described), results=results)
 
 
 def is_data(thing: Any) -> bool:
@@ -402,7 +421,7 @@ def _read(text: str) -> list[Run]:
     listed = written.get("runs", [written])
     if not isinstance(listed, list) or not listed:
         raise ValueError("it holds no runs")
-    runs = [from_data(each) for each in listed]
+    runs = [_run_of(each) for each in listed]
     return [replace(run, made={**run.made, "recorded": True}) for run in runs]
 
 

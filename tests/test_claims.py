@@ -160,6 +160,16 @@ def test_cores_that_other_programs_take(monkeypatch: pytest.MonkeyPatch) -> None
     assert reason == "this machine is giving the lab 1.1 of 2 cores"
 
 
+def test_what_was_recorded_needs_no_core_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine_with(monkeypatch, 1, given=1.0, free=1.0)
+    free = SimpleNamespace(cores_free=1.9, made={})
+    kept = SimpleNamespace(cores_free=1.9, made={"recorded": True})
+    assert fewer_cores_than(2, kept, kept) is None
+    assert fewer_cores_than(2, kept, free) == fewer_cores_than(2) == "one core"
+
+
 def test_cores_that_are_halves_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight hyper-threads of four cores, all free: no program takes any."""
     machine_with(monkeypatch, 8, given=5.0, free=8.0)

@@ -135,6 +135,7 @@ def test_recorded_runs_stand_in_for_a_missing_python(
     capsys.readouterr()
     found = race(double, [1, 2], ways, 1, 0, python="3.99t", recorded=file)
     assert found == live and found["threads"].made["recorded"]
+    assert found["threads"].results == [2, 4]
     said = capsys.readouterr().out
     assert said.startswith("Recorded on ") and "no Python 3.99t was found" in said
     assert said.count("\n") == 1

@@ -175,6 +175,14 @@ def test_a_sweep_is_saved_and_loaded(tmp_path: Path) -> None:
     assert by_workers(load(tmp_path / "sweep.json")) == runs
 
 
+def test_results_are_saved_where_they_are_wanted_and_json_gives_them_back(
+    tmp_path: Path,
+) -> None:
+    for results, kept in (([1, "two", [3]], [1, "two", [3]]), ([{4}], [])):
+        save(tmp_path / "run.json", [a_run(results=results)], results=True)
+        assert Run.load(tmp_path / "run.json").results == kept
+
+
 def test_one_run_is_not_read_from_a_file_of_several(tmp_path: Path) -> None:
     save(tmp_path / "two.json", [a_run(Span(0, 1, 1, 0, 1, 1))] * 2)
     with pytest.raises(ValueError, match=r"^two\.json: it holds 2 runs"):
@@ -236,6 +244,7 @@ def broken() -> dict[str, str | bytes]:
         "negative start": json.dumps(good | {"startup": -1}),
         "negative idle": json.dumps(good | {"idle": -1}),
         "ready": json.dumps(good | {"ready": "all"}),
+        "odd results": json.dumps(good | {"results": 3}),
         "one odd": json.dumps({"format": 1, "runs": [good, good | {"wall": 0}]}),
     }
 
