@@ -60,7 +60,6 @@ import multiprocessing
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from functools import partial
-from threading import Lock
 from joblib import Parallel, delayed
 """
 
