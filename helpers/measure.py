@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
-from functools import lru_cache, partial, update_wrapper
+from functools import partial, update_wrapper
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import Any, NamedTuple
@@ -24,19 +24,18 @@ from helpers.machine import (
     idle_seconds,
     memory_in_use,
 )
-from helpers.pythons import NoSuchPython, PythonFailed, measured
+from helpers.pythons import LIMIT, Other, PythonFailed, in_python
 from helpers.runs import (
     Round,
     Run,
     best_of,
     by_workers,
-    is_data,
     load,
     save,
 )
 from helpers.strategies import chunk_of, is_async, start, stays_here
 from helpers.trace import Span, Traced, TracedCoroutine
-from helpers.travel import Map, address_of, arrive, name_of
+from helpers.travel import Map, arrive, name_of
 from helpers.workers import let_kernel_end
 
 # What a reader asks for is here, wherever it is written.
@@ -61,10 +60,6 @@ TICK = 0.1 if sys.platform == "win32" else 0.001
 # How long to wait for all of the workers to come, in seconds: a spawned one may have
 # to import much.
 PATIENCE = 10.0
-# How long another Python may take, in seconds, if nobody says.
-LIMIT = 60.0
-# If this environment variable is set, files of recorded runs are written anew.
-RECORD = "MANY_CORES_RECORD"
 # How often to look at the memory, in seconds.
 LOOK = 0.01
 # A notebook that measures will have had workers when its kernel ends.
@@ -72,14 +67,6 @@ let_kernel_end()
 
 # A strategy, or a map of the reader's, and its number of workers.
 Way = tuple[str | Map, int]
-
-
-class Other(NamedTuple):
-    """Another Python: which, its seconds, and the file of runs to stand in for it."""
-
-    python: str | Path
-    limit: float
-    recorded: str | Path | None
 
 
 class Started(NamedTuple):
@@ -114,17 +101,13 @@ def run(
             then runs in a process of its own, to which the function must travel: one
             that has done much already takes again what it had let go of, and would
             seem to need nothing. So a script needs its `if __name__ == "__main__":`.
-            What is done for the first time is done before: one more call, with the
-            first input.
-        python: another Python that does all this: its version ("3.14", "3.14t" without
-            the GIL), or its path. It needs nothing installed. The function must stand
-            in a file, and import no more than the standard library; the inputs must be
-            such that JSON gives them back. Results that it doesn't give back are left
-            out.
+            It makes one more call before, with the first input.
+        python: another Python that does all this: its version ("3.14", or "3.14t"
+            without the GIL), or its path. It has nothing installed. The function must
+            stand in a file; inputs and results travel as JSON, or are left out.
         limit: seconds after which that Python is ended.
-        recorded: a file of runs (`save`) to read where there is no such Python; a
-            line says so. If the environment variable MANY_CORES_RECORD is set, it is
-            written instead.
+        recorded: a file of runs (`save`) to read where that Python is missing; a line
+            says so. With MANY_CORES_RECORD in the environment, it is written.
 
     Raises:
         ValueError: no such strategy, no such number of workers, nothing to call, or no
@@ -136,9 +119,8 @@ def run(
     inputs = _checked(function, inputs, [strategy])
     if python is not None:
         options = {"strategy": strategy, "workers": workers, "memory": memory}
-        there = Other(python, limit, recorded)
-        (made,) = _in_python(there, "run", [function], inputs, options)
-        return made
+        there = _other(python, limit, recorded, runs=1)
+        return in_python(there, "run", [function], inputs, options)[0]
     if memory:
         return _in_fresh_process(function, inputs, strategy, workers)
     with _started(function, strategy, workers) as started:
@@ -209,9 +191,21 @@ def race(
     inputs = _checked(function, inputs, strategies, rounds)
     if python is not None:
         options = {"strategies": strategies, "rounds": rounds, "budget": budget}
-        there = Other(python, limit, recorded)
-        runs = _in_python(there, "race", [function], inputs, options)
+        there = _other(python, limit, recorded, runs=len(ways))
+        runs = in_python(there, "race", [function], inputs, options)
         return dict(zip(ways, runs, strict=True))
+    kept = _by_turns(function, inputs, ways, rounds, budget)
+    return {name: best_of(runs) for name, runs in kept.items()}
+
+
+def _by_turns(
+    function: Callable[[Any], Any],
+    inputs: list[Any],
+    ways: Mapping[str, Way],
+    rounds: int,
+    budget: float,
+) -> dict[str, list[Run]]:
+    """Return all runs of a race, by the name of the way."""
     kept: dict[str, list[Run]] = {name: [] for name in ways}
     with ExitStack() as stack, _progress(rounds * len(ways), function) as step:
         # Where there are interpreters no process can be forked any more.
@@ -226,7 +220,7 @@ def race(
             for name, way in ways.items():
                 kept[name].append(_one_round(function, inputs, way, started[name]))
                 step()
-    return {name: best_of(runs) for name, runs in kept.items()}
+    return kept
 
 
 def sweep(
@@ -266,8 +260,8 @@ def sweep(
         functions: list[Callable[..., Any]] = [function]
         functions += [first] if first else []
         options = {"strategy": strategy, "workers": list(kept), "rounds": rounds}
-        there = Other(python, limit, recorded)
-        runs = _in_python(there, "sweep", functions, inputs, options)
+        there = _other(python, limit, recorded, runs=len(kept))
+        runs = in_python(there, "sweep", functions, inputs, options)
         return dict(zip(kept, runs, strict=True))
     with _progress(rounds * len(kept), function) as step:
         for _ in range(rounds):
@@ -281,40 +275,11 @@ def sweep(
     return {count: best_of(runs) for count, runs in kept.items()}
 
 
-def _in_python(
-    there: Other,
-    call: str,
-    functions: list[Callable[..., Any]],
-    inputs: list[Any],
-    options: dict[str, Any],
-) -> list[Run]:
-    """Return the runs that another Python makes, asked for this call."""
-    check_seconds(there.limit)
-    if not is_data(inputs):
-        raise ValueError(
-            "inputs go to another Python as JSON, which would not give these back: "
-            "numbers, words and lists do"
-        )
-    if not is_data(options):
-        raise ValueError("a map of yours can't go to another Python: name a strategy")
-    addresses = [address_of(each) for each in functions]
-    question = {"call": call, "functions": addresses, "inputs": inputs}
-    try:
-        runs = measured(there.python, question | {"options": options}, there.limit)
-    except NoSuchPython as error:
-        if there.recorded is None:
-            raise
-        runs = load(there.recorded)
-        _say_once(f"Recorded on {runs[0].made.get('date', 'some day')}: {error}")
-        return runs
-    if there.recorded is not None and os.environ.get(RECORD):
-        save(there.recorded, runs, results=True)
-    return runs
-
-
-@lru_cache
-def _say_once(words: str) -> None:
-    print(words)
+def _other(
+    python: str | Path, limit: float, recorded: str | Path | None, runs: int
+) -> Other:
+    check_seconds(limit)
+    return Other(python, limit, recorded, runs)
 
 
 def _checked(

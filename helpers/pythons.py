@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
@@ -23,7 +23,8 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, Any, NamedTuple
 
-from helpers.runs import Run, from_message
+from helpers.runs import Run, from_message, is_data, load, save
+from helpers.travel import address_of
 
 # Paths of Pythons that are nowhere else to be found, separated as in PATH.
 VARIABLE = "MANY_CORES_PYTHONS"
@@ -33,6 +34,10 @@ OLDEST = (3, 11)
 SOON, SHORT = 5.0, 10_000
 # The longest line that is read: a run of a million tasks has some 100 MB.
 LONGEST_LINE = 2**27
+# How long one may take to measure, in seconds, if nobody says.
+LIMIT = 60.0
+# If this environment variable is set, files of recorded runs are written anew.
+RECORD = "MANY_CORES_RECORD"
 # Seconds that processes have to end by themselves before they are ended by force.
 GRACE = 0.4
 # With "-I -S" nothing of the user's or of an installed package is imported.
@@ -240,32 +245,86 @@ def _said(command: list[str]) -> str:
 # Talking to one.
 
 
-def measured(wanted: str | Path, question: dict[str, Any], seconds: float) -> list[Run]:
-    """Return the runs that another Python makes.
+class Other(NamedTuple):
+    """Another Python that measures.
+
+    Attributes:
+        python: which one, as `find` takes it.
+        limit: seconds after which it is ended.
+        recorded: the file of runs that stands in where it is missing, if any.
+        runs: how many it should make.
+    """
+
+    python: str | Path
+    limit: float
+    recorded: str | Path | None
+    runs: int
+
+
+def in_python(
+    other: Other,
+    call: str,
+    functions: list[Callable[..., Any]],
+    inputs: list[Any],
+    options: dict[str, Any],
+) -> list[Run]:
+    """Return the runs that another Python makes, or that were recorded.
 
     Args:
-        wanted: which one, as `find` takes it.
-        question: what it should measure, as `elsewhere` reads it.
-        seconds: after which it is ended.
+        other: which Python, and within which limits.
+        call: "run", "race" or "sweep", as `elsewhere` reads it.
+        functions: the function, and for a sweep perhaps its serial part.
+        inputs: what it runs over.
+        options: the other arguments.
 
     Raises:
-        ValueError: there is no such Python; in one line.
+        ValueError: there is no such Python, or something can't be sent; in one line.
+        FunctionCannotTravel: a function can't be sent; in one line.
         PythonFailed: it failed to measure, or was not done in time; in one line.
     """
-    python = find(wanted)
+    if not is_data(inputs):
+        raise ValueError(
+            "inputs go to another Python as JSON, which would not give these back: "
+            "numbers, words and lists do"
+        )
+    if not is_data(options):
+        raise ValueError("a map of yours can't go to another Python: name a strategy")
+    addresses = [address_of(each) for each in functions]
+    question = {"call": call, "functions": addresses, "inputs": inputs}
+    try:
+        runs = _measured(other, question | {"options": options})
+    except NoSuchPython as error:
+        if other.recorded is None:
+            raise
+        runs = load(other.recorded)
+        _say_once(f"Recorded on {runs[0].made.get('date', 'some day')}: {error}")
+        return runs
+    if other.recorded is not None and os.environ.get(RECORD):
+        save(other.recorded, runs, results=True)
+    return runs
+
+
+@lru_cache
+def _say_once(words: str) -> None:
+    print(words)
+
+
+def _measured(other: Other, question: dict[str, Any]) -> list[Run]:
+    """Ask another Python; what fails there gets a line that names it."""
+    python = find(other.python)
     talk = Talk(python.path)
     try:
         talk.ask([0, question])
-        runs = list(_runs_in(talk, seconds))
+        runs = list(_runs_in(talk, other.limit))
+        if len(runs) != other.runs:
+            raise PythonFailed(f"it sent {len(runs)} runs, and not {other.runs}")
+        if not python.gil and any(run.made.get("gil") for run in runs):
+            module = talk.complaint(r"load module '([^']+)'") or "a module"
+            raise PythonFailed(f"its GIL is on again: importing {module} did that")
     except PythonFailed as error:
-        raise PythonFailed(f"Python {wanted}: {error}") from None
+        raise PythonFailed(f"Python {other.python}: {error}") from None
     finally:
         end(talk.process)
-    if not python.gil and any(run.made.get("gil") for run in runs):
-        module = talk.complaint(r"load module '([^']+)'") or "a module"
-        raise PythonFailed(
-            f"Python {wanted}: its GIL is on again: importing {module} did that"
-        )
     return runs
 
 
@@ -335,12 +394,15 @@ class Talk:
             heard.put(None)
 
         threading.Thread(target=listen, daemon=True).start()
-        until = monotonic() + seconds
+        until, patient = monotonic() + seconds, True
         while True:
             try:
                 # Without a limit, Windows would let no interrupt in.
                 answer = heard.get(timeout=min(0.1, max(0.0, until - monotonic())))
             except queue.Empty:
+                if self.process.poll() is not None and not patient:
+                    return  # a child of its own holds the pipe open
+                patient = self.process.poll() is None
                 if monotonic() < until:
                     continue
                 words = f"it was not done within {seconds:g} s, and was ended"

@@ -145,7 +145,11 @@ def test_recorded_runs_stand_in_for_a_missing_python(
     ("call", "kind", "words"),
     [
         (lambda: run(lambda x: x, [1], python=BASE), FunctionCannotTravel, "no name"),
-        (lambda: run(pytest.fail, ["x"], python=BASE), FunctionCannotTravel, "install"),
+        (
+            lambda: run(psutil.pid_exists, [1], python=BASE),
+            FunctionCannotTravel,
+            "install",
+        ),
         (lambda: run(abs, [{1}], python=BASE), ValueError, "JSON"),
         (lambda: run(abs, [1], map, python=BASE), ValueError, "name a strategy"),
         (lambda: run(abs, ["x"], python=BASE), PythonFailed, "TypeError"),
@@ -214,9 +218,9 @@ NEWER = f"message.replace('\"format\": {FORMAT}', '\"format\": 999')"
 HOSTILE = {
     "exits at once": ("sys.exit(3)", "has died"),
     "complains": ("sys.exit('no helpers here')", "has died: no helpers here"),
-    "prints garbage": ("print('Welcome!'); time.sleep(60)", "no run"),
+    "prints garbage": ("print('Welcome!', flush=True); time.sleep(60)", "no run"),
     "prints bytes": ("os.write(1, bytes(range(256))); time.sleep(60)", "no run"),
-    "is deep": ("print('[' * 100_000); time.sleep(60)", "no run"),
+    "is deep": ("print('[' * 100_000, flush=True); time.sleep(60)", "no run"),
     "hangs": ("time.sleep(60)", "not done within 2 s"),
     "says nothing but goes on": ("sys.stdin.read(1); time.sleep(60)", "within 2 s"),
     "half a run": ("print(message[:80], flush=True)", "no run"),

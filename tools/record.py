@@ -14,8 +14,8 @@ from lessons import FOLDER, LESSONS, code_cells, read
 from lessons import run as run_lesson
 
 from helpers.figures import png, stripes
-from helpers.measure import RECORD, calibrate, race, run, save, sweep
-from helpers.pythons import Python, pythons
+from helpers.measure import calibrate, race, run, save, sweep
+from helpers.pythons import RECORD, Python, pythons
 from helpers.runs import Run
 from helpers.trace import watched_countdown
 from helpers.workloads import countdown
