@@ -32,8 +32,8 @@ VARIABLE = "MANY_CORES_PYTHONS"
 OLDEST = (3, 11)
 # Seconds that a Python has to say which one it is, and the letters it may need.
 SOON, SHORT = 5.0, 10_000
-# The longest line that is read: a run of a million tasks has some 100 MB.
-LONGEST_LINE = 2**27
+# The longest line that is read: a run of half a million tasks has some 50 MB.
+LONGEST_LINE = 2**26
 # How long one may take to measure, in seconds, if nobody says.
 LIMIT = 60.0
 # If this environment variable is set, files of recorded runs are written anew.

@@ -227,7 +227,7 @@ HOSTILE = {
     "half of the answer": ("print(f'[0, {message}]', flush=True)", "has died"),
     "a run too many": ("print(f'[0, {message}]\\n' * 9 + '[0, null]')", "9 runs"),
     "floods": ("while True: print('x' * 1000)", "no run"),
-    "floods a line": ("while True: sys.stdout.write('1' * 1000)", "no run"),
+    "floods a line": ("while True: sys.stdout.write('1' * 1000)", "no run|within"),
     "a newer format": (f"print('[0, ' + {NEWER} + ']')", "newer version"),
     "killed half-way": ("os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),
     "leaves a child": ("subprocess.Popen(['sleep', '60'])", "has died"),
