@@ -103,14 +103,19 @@ def safe_context(start_method: str | None) -> Any:
         ValueError: it would fork while interpreters are there; in one line.
     """
     context: Any = multiprocessing.get_context(start_method)
-    known: Any = sys.modules.get("concurrent.interpreters")
     # A forked process would crash at once (CPython 3.14.10 and 3.15.2).
-    if known and context.get_start_method() == "fork" and len(known.list_all()) > 1:
+    if context.get_start_method() == "fork" and interpreters_run():
         raise ValueError(
             "no process can be forked while interpreters run: wait for their tasks "
             'to end, or take "spawn"'
         )
     return context
+
+
+def interpreters_run() -> bool:
+    """Return whether this process has other interpreters: some outlive an interrupt."""
+    known: Any = sys.modules.get("concurrent.interpreters")
+    return known is not None and len(known.list_all()) > 1
 
 
 def _end_with_parent() -> None:

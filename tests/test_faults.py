@@ -38,6 +38,7 @@ from tasks import (
 
 from helpers import strategies
 from helpers.measure import race, run
+from helpers.workers import interpreters_run
 
 HERE = Path(__file__).parent
 # Their workers go on after an interrupt, until their tasks end.
@@ -53,6 +54,7 @@ def no_worker_stays() -> Iterator[None]:
     before = set(workers_of())
     yield
     assert until(lambda: set(workers_of()) <= before, 2), workers_of()
+    assert until(lambda: not interpreters_run()), "each ends with its task"
 
 
 signals = pytest.mark.skipif(
@@ -247,6 +249,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Kernel"]:
     asked.run(
         f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
         "from helpers.measure import run\n"
+        "from helpers.workers import interpreters_run\n"
         "from tasks import work\n"
         "def typed(x): return x + 1\n"
     )
@@ -298,6 +301,8 @@ def test_stop_in_a_notebook(name: str, kernel: Kernel, tmp_path: Path) -> None:
     assert ("in the background" in said) == (name in LEFT_BEHIND)
     assert not workers_of(kernel.pid)
     assert kernel.run(f"print(run(abs, [-1, 2], {name!r}, 2).results)") == "[1, 2]\n"
+    # Those that were left behind would let nothing fork.
+    assert until(lambda: kernel.run("print(interpreters_run())") == "False\n")
 
 
 def test_stop_in_a_notebook_cancels_what_awaits(kernel: Kernel, tmp_path: Path) -> None:
