@@ -17,6 +17,7 @@ from helpers.explore.explorer import Explorer
 from helpers.explore.frame import WIDE, choice, slider, steps
 from helpers.explore.kept import SOURCE, Picture, from_source
 from helpers.figures.grid import Grid
+from helpers.figures.look import python_of
 from helpers.jobs import WORKLOADS, Job
 from helpers.laws import fit_amdahl
 from helpers.machine import connections, cores
@@ -493,9 +494,7 @@ def _order(run: Run) -> tuple[Any, ...]:
 
 
 def _version(run: Run) -> str:
-    """Return which Python made a run: "3.14.2", "3.14.2t" for a free-threaded build."""
-    built = run.made.get("free-threaded build")
-    return f"{run.made.get('python', '?')}{'t' * bool(built)}"
+    return python_of(run) or "?"
 
 
 def _task_of(run: Run) -> tuple[str, int, Any]:
