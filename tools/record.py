@@ -2,12 +2,12 @@
 
 With words, only those: `gil` (the two runs of the README's picture, and the picture),
 `lessons` (what stands in for Pythons that a reader doesn't have), `pythons` (the main
-measurements of the series, by each Python that is found here).
+measurements of the series, by each Python that is found here). The machine should have
+nothing else to do: each line says how many cores its workers kept busy.
 """
 
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 
 from lessons import FOLDER, LESSONS, code_cells, read
@@ -51,23 +51,25 @@ def record_pythons() -> None:
     n = calibrate(countdown, seconds=0.25)
     for name, python in {python.name: python for python in pythons()}.items():
         for kind, runs in measurements(python, n).items():
+            busy = max(each.cores_busy for each in runs)
             noted = [replace(each, made=each.made | {"n": n}) for each in runs]
             save(RECORDED / f"{kind}_python_{name}.json", noted)
-        print(f"Python {python.version}{'t' * python.free_threaded}: recorded")
+            print(f"{kind} in Python {name}: {busy:.2f} cores busy at most")
 
 
-def measurements(python: Python, n: int) -> dict[str, Iterable[Run]]:
+def measurements(python: Python, n: int) -> dict[str, list[Run]]:
     """Return by name what that Python makes: stripes, a race, a sweep."""
     version = tuple(int(part) for part in python.version.split("."))
     ways = {"serial": 1, "threads": 2, "processes": 2}
     ways |= {"interpreters": 2} if version >= INTERPRETERS else {}
+    short = n // 3  # a picture shows a tenth of a second
     watched = [
-        run(watched_countdown, [n, n], way, 2, python=python.path)
+        run(watched_countdown, [short] * 2, way, 2, python=python.path)
         for way in list(ways)[1:]
     ]
     raced = race(countdown, [n] * 4, ways, python=python.path)
     swept = sweep(countdown, [n] * 4, "processes", [0, 1, 2, 4], python=python.path)
-    return {"stripes": watched, "race": raced.values(), "sweep": swept.values()}
+    return {"stripes": watched, "race": [*raced.values()], "sweep": [*swept.values()]}
 
 
 RECORDERS = {"gil": record_gil, "lessons": record_lessons, "pythons": record_pythons}
