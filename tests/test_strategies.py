@@ -28,7 +28,7 @@ ALL = ["serial", *PARALLEL]
 IN_POOLS = [name for name in IN_PROCESSES if name != "joblib"]
 
 
-@pytest.fixture(scope="module", params=ALL)
+@pytest.fixture(params=ALL)
 def started(request: pytest.FixtureRequest) -> Iterator[Map]:
     with strategies.start(request.param, workers_for(request.param)) as map_:
         yield map_
