@@ -109,13 +109,13 @@ def together(calls: Iterable[Call]) -> int:
 
 
 def judged_processes(tried: Attempt, calls: Sequence[Call]) -> Iterator[Line]:
-    """Judge whether tasks that compute had processes, where a GIL makes them differ."""
+    """Judge whether tasks that compute had processes; threads will do without a GIL."""
     workers = {call.span.worker for call in calls}
-    if not gil_enabled() or tried.caller in workers:
+    if tried.caller in workers:
         return
     if all(map(tried.was_elsewhere, calls)):
         yield Line(True, "Processes did the work")
-    else:
+    elif gil_enabled():
         words = "Threads did the work, in turns: it computes, so use processes"
         yield Line(False, words)
 
