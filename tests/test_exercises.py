@@ -225,10 +225,16 @@ THREADS: Pools = {"pools": ThreadPoolExecutor}
 PROCESSES: Pools = {"pools": ProcessPoolExecutor}
 
 
+def word_of(thing: Any) -> str:
+    """Return what a case is called by: the same each time, so without an address."""
+    if isinstance(thing, partial):
+        return " ".join(map(word_of, (thing.func, *thing.keywords.values())))
+    return getattr(thing, "__name__", str(thing))
+
+
 def wrong(answer: Answer, /, *fragments: str, **options: Any) -> Any:
     """Return a case: an answer, and what is wrong with it; nothing if it is right."""
-    words = [answer.__name__]
-    words += [getattr(value, "__name__", str(value)) for value in options.values()]
+    words = [word_of(each) for each in (answer, *options.values())]
     return pytest.param(partial(answer, **options), [*fragments], id=" ".join(words))
 
 
