@@ -30,6 +30,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import figures, machine, server
 from helpers.measure import calibrate, race, run
+from helpers.runs import Run
 from helpers.strategies import start
 from helpers.trace import Traced, watched_countdown
 from helpers.travel import Map, packed
@@ -247,6 +248,36 @@ def workers_start_fast() -> None:
     note = f"{1e3 * full:.0f} and {1e3 * bare:.0f} ms"
     what = "two spawned workers with helpers.workloads ÷ an empty module"
     row(what, full / bare, "≤ 1.10", full <= 1.1 * bare, note)
+
+
+def other_pythons_measure_alike(rounds: int = 6) -> None:
+    """The same run here and in another process; what its start and its end cost."""
+    n = calibrate(countdown, seconds=0.1)
+    bare = getattr(sys, "_base_executable", sys.executable)
+    for kind, python in {"the venv's": sys.executable, "a bare one": bare}.items():
+        one_more = partial(run, countdown, [n], python=python)
+        least = by_turns(
+            {
+                "here": lambda: run(countdown, [n]).wall,
+                "there": partial(wall_of, one_more),
+                "in all": partial(seconds_of, one_more),
+            },
+            rounds,
+        )
+        ratio, start = least["there"] / least["here"], least["in all"] - least["there"]
+        row(f"another Python, {kind}: work ÷ here", ratio, "≤ 1.05", ratio <= 1.05)
+        row(f"another Python, {kind}: start and end, s", start, "≤ 0.3", start <= 0.3)
+
+
+def wall_of(ask: Callable[[], Run]) -> float:
+    return ask().wall
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Return how long a call takes."""
+    began = perf_counter()
+    call()
+    return perf_counter() - began
 
 
 def stripes_show_the_switch_interval() -> None:
@@ -489,6 +520,7 @@ BENCHMARKS = (
     strategies_cost_little,
     a_thousand_wait,
     workers_start_fast,
+    other_pythons_measure_alike,
     stripes_show_the_switch_interval,
     joblib_counts_down,
     chunks_leave_more_for_the_tasks,
