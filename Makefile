@@ -39,7 +39,7 @@ test: $(VENV)/test.stamp ## run every test, the lessons included
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 	$(BIN)/python -m pytest --nbval notebooks
 
 # make test-all ONLY="3.14 spawn"
