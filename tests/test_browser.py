@@ -43,6 +43,7 @@ MOVES: dict[str, tuple[Literal["slider"], str]] = {
     "06_chunks_and_cargo": ("slider", "ArrowRight"),
     "07_pools_inside_pools": ("slider", "ArrowLeft"),
     "08_waiting_well": ("slider", "ArrowLeft"),
+    "09_without_the_gil": ("slider", "ArrowRight"),
 }
 
 
