@@ -125,7 +125,8 @@ def _column_sentence(
         which = f"all but {others[0]}"
     else:
         which = listed(rows)
-    return f"{column}: “{good}” for {which}."
+    name = column.replace("\n", ", ")
+    return f"{name}: “{good}” for {which}."
 
 
 class Reading(NamedTuple):
