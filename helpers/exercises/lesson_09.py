@@ -469,7 +469,7 @@ class ChooseAWay(Exercise):
         for case in (case for cases in CASES.values() for case in cases):
             print(f"{_named(*case):60} {_chosen(answer, *case)}")
         print("\nOn this machine:")
-        n = calibrate(countdown, 0.3)
+        n = calibrate(countdown, 0.2)
         for python in {(each.name, each.gil): each for each in pythons()}.values():
             way = _chosen(answer, python, COUNTS)
             print(f"{_named(python, COUNTS):60} {way}: {_tried(python, way, n)}")
