@@ -83,7 +83,7 @@ class Elsewhere:
                 ended = number
             if number == self._number:
                 self._heard(number, answer)
-        gave_up_waiting = talk.process.wait() == GAVE_UP
+        gave_up_waiting = talk.ended() == GAVE_UP
         with self._lock:
             if talk is not self._talk:  # it was stopped
                 return
@@ -105,6 +105,7 @@ def _answers_of(talk: Talk) -> Iterator[tuple[int, Run | str | None]]:
             yield number, from_message(said) if isinstance(said, dict) else said
         except (ValueError, TypeError):
             talk.refuse()
+            return
 
 
 # What the other Python does.

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, NamedTuple
@@ -145,11 +146,16 @@ def _candidates() -> Iterator[str]:
     # A shim of pyenv is no Python: it looks for one.
     for path in _sorted(_pyenv(), "versions/*/bin/python"):
         yield str(path)
-    if uv := _uv():
-        for folder in _sorted(Path(_said([uv, "python", "dir"]).strip()), "*"):
+    if (uv := _uv()) and (installed := _said([uv, "python", "dir"]).strip()):
+        for folder in _sorted(Path(installed), "*"):
             yield from (*_in_folder(folder), *_in_folder(folder / "bin"))
     if sys.platform == "win32" and (launcher := shutil.which("py")):
-        yield from re.findall(r"(\S:.+\.exe)\s*$", _said([launcher, "-0p"]), re.M)
+        yield from paths_in(_said([launcher, "-0p"]))
+
+
+def paths_in(listed: str) -> list[str]:
+    """Return the paths in the list that Windows' `py -0p` prints."""
+    return re.findall(r"(?<!\w)([A-Za-z]:\\.+\.exe)\s*$", listed, re.M)
 
 
 def _in_folder(folder: Path) -> Iterator[str]:
@@ -230,16 +236,22 @@ def _said(command: list[str]) -> str:
         process = _started(command, subprocess.DEVNULL)
     except OSError:
         return ""
-    ending = threading.Timer(SOON, end, [process])
-    ending.start()
-    try:
-        said = process.stdout.read(SHORT) if process.stdout else ""
-    except ValueError:  # it was ended meanwhile, or it said no text
+    heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
         said = ""
+        with suppress(ValueError, OSError):  # it said no text, or was ended
+            said = process.stdout.read(SHORT) if process.stdout else ""
+        heard.put("" if len(said) == SHORT else said)
+
+    # In a thread: something that it has started may hold the pipe open for ever.
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        return heard.get(timeout=SOON)
+    except queue.Empty:
+        return ""
     finally:
-        ending.cancel()
         end(process)
-    return "" if len(said) == SHORT else said
 
 
 # Talking to one.
@@ -297,6 +309,9 @@ def in_python(
         if other.recorded is None:
             raise
         runs = load(other.recorded)
+        if len(runs) != other.runs:
+            name = Path(other.recorded).name
+            raise NoSuchPython(f"{error}. {name} has other runs than these") from None
         _say_once(f"Recorded on {runs[0].made.get('date', 'some day')}: {error}")
         return runs
     if other.recorded is not None and os.environ.get(RECORD):
@@ -314,12 +329,13 @@ def _measured(other: Other, question: dict[str, Any]) -> list[Run]:
     python = find(other.python)
     talk = Talk(python.path)
     try:
-        talk.ask([0, question])
-        runs = list(_runs_in(talk, other.limit))
+        # In a thread: it may not read what it is asked.
+        threading.Thread(target=talk.ask, args=[[0, question]], daemon=True).start()
+        runs = list(islice(_runs_in(talk, other.limit), other.runs + 1))
         if len(runs) != other.runs:
-            raise PythonFailed(f"it sent {len(runs)} runs, and not {other.runs}")
+            raise PythonFailed(f"it sent other runs than the {other.runs} asked for")
         if not python.gil and any(run.made.get("gil") for run in runs):
-            module = talk.complaint(r"load module '([^']+)'") or "a module"
+            module = talk.complaint(r"load module '([^'\n]{1,100})'") or "a module"
             raise PythonFailed(f"its GIL is on again: importing {module} did that")
     except PythonFailed as error:
         raise PythonFailed(f"Python {other.python}: {error}") from None
@@ -339,9 +355,13 @@ def _runs_in(talk: "Talk", seconds: float) -> Iterator[Run]:
         if run is None:
             return
         if isinstance(run, str):
-            raise PythonFailed(run)
+            raise PythonFailed(_in_a_line(run))
         yield run
     raise PythonFailed(talk.last_words())
+
+
+def _in_a_line(words: str) -> str:
+    return " ".join(words.split())[:300]
 
 
 class Talk:
@@ -409,6 +429,8 @@ class Talk:
                 raise PythonFailed(words) from None
             if answer is None:
                 return
+            if monotonic() > until:  # it goes on and on
+                raise PythonFailed(f"it was not done within {seconds:g} s")
             yield answer[0]
 
     def refuse(self, why: str = "what it said is no run") -> None:
@@ -416,18 +438,26 @@ class Talk:
         self._strange = why
         end(self.process)
 
+    def ended(self) -> int:
+        """Return what it has ended with; end it if it only says nothing any more."""
+        try:
+            return self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._strange = "it fell silent, and was ended"
+            end(self.process)
+        return self.process.wait()
+
     def last_words(self) -> str:
         """Return why it has died, as far as it has said so."""
-        self.process.wait()
-        died = "the process that measures has died"
-        if self.process.returncode < 0 and not self._strange:
-            return f"{died}: signal {-self.process.returncode} ended it"
+        died, code = "the process that measures has died", self.ended()
+        if code < 0 and not self._strange:
+            return f"{died}: signal {-code} ended it"
         with suppress(ValueError):
             self._complaints.seek(0)
             lines = self._complaints.read(SHORT * 10).splitlines()
             said = [line.strip() for line in lines if line.strip()]
             if last := self._strange or " ".join(said[-1:]):
-                return f"{died}: {last[:300]}"
+                return f"{died}: {_in_a_line(last)}"
         return died
 
     def complaint(self, pattern: str) -> str:

@@ -170,10 +170,11 @@ def address_of(function: Callable[..., Any]) -> list[str]:
     if top in sys.stdlib_module_names:
         return [module, place, ""]
     file = Path(getattr(sys.modules[top], "__file__", None) or "")
-    if "site-packages" in file.parts:
+    paths = list(getattr(sys.modules[top], "__path__", ()))  # of a package
+    folder = Path(paths[0]).parent if paths else file.parent
+    if {"site-packages", "dist-packages"} & set(folder.parts):
         words = f"{top} is installed for this Python, and not for the other."
         raise cannot_travel(name, PicklingError(words), "another Python")
-    folder = file.parent.parent if file.stem == "__init__" else file.parent
     return [module, place, str(folder.absolute())]
 
 

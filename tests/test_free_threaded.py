@@ -5,6 +5,7 @@ They import what needs no wheel, so that they run on a Python for which few are 
 
 import gc
 import pickle
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -105,6 +106,10 @@ def test_each_copy_of_a_probe_has_a_number_of_its_own() -> None:
     assert len(set(trips)) == len(trips)
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 12),
+    reason="ast.parse may fail there in several threads (CPython issue 106905)",
+)
 def test_many_claim_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[tuple[str, ...]] = []
     monkeypatch.setattr(claims, "say", lambda *lines, stressed=0: said.append(lines))

@@ -225,7 +225,15 @@ HOSTILE = {
     "says nothing but goes on": ("sys.stdin.read(1); time.sleep(60)", "within 2 s"),
     "half a run": ("print(message[:80], flush=True)", "no run"),
     "half of the answer": ("print(f'[0, {message}]', flush=True)", "has died"),
-    "a run too many": ("print(f'[0, {message}]\\n' * 9 + '[0, null]')", "9 runs"),
+    "a run too many": (
+        "print(f'[0, {message}]\\n' * 9 + '[0, null]')",
+        "other runs than the 1",
+    ),
+    "runs without end": (
+        "while True: print(f'[0, {message}]', flush=True)",
+        "other runs than the 1",
+    ),
+    "closes its mouth": ("os.close(1); time.sleep(60)", "fell silent"),
     "floods": ("while True: print('x' * 1000)", "no run"),
     "floods a line": ("while True: sys.stdout.write('1' * 1000)", "no run|within"),
     "a newer format": (f"print('[0, ' + {NEWER} + ']')", "newer version"),
@@ -250,6 +258,21 @@ def test_the_hostile_get_one_line(name: str, tmp_path: Path) -> None:
     assert time.monotonic() - began < 8, "it waits no longer than its limit"
     assert str(error.value).startswith(f"Python {python}: ")
     assert "\n" not in str(error.value)
+
+
+@POSIX
+def test_one_that_reads_nothing_is_given_up(tmp_path: Path) -> None:
+    python = hostile(tmp_path, "time.sleep(60)")
+    with pytest.raises(PythonFailed, match="within 2 s"):
+        run(abs, range(50_000), python=python, limit=2)
+
+
+def test_the_list_of_the_launcher_is_read() -> None:
+    listed = (
+        " -V:3.14t *        C:\\P\\python3.14t.exe\n -3.9-64  C:\\Py 39\\python.exe\n"
+    )
+    paths = ["C:\\P\\python3.14t.exe", "C:\\Py 39\\python.exe"]
+    assert pythons.paths_in(listed) == paths
 
 
 @POSIX
@@ -297,6 +320,10 @@ def silence(folder: Path) -> str:
     return shown(folder, "sleep 60")
 
 
+def leaves_a_stranger(folder: Path) -> str:
+    return shown(folder, "setsid sleep 5 &")
+
+
 def too_old(folder: Path) -> str:
     return hostile(folder, "", version=[3, 9, 1])
 
@@ -319,6 +346,7 @@ def shown(folder: Path, text: str) -> str:
         (another_program, "no Python that works"),
         (flood, "no Python that works"),
         (silence, "no Python that works"),
+        (leaves_a_stranger, "no Python that works"),
         (too_old, "3.9.1 is too old: 3.11 is the oldest"),
     ],
 )
