@@ -121,16 +121,20 @@ def run(command: list[str], log: Path, more: dict[str, str] | None = None) -> bo
     path = os.pathsep.join([os.environ.get("PATH", ""), beside])
     environ = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), **(more or {})}
     with log.open("w", encoding="utf-8") as file:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        except OSError as error:  # there is no uv, say
+            print(error, file=file)
+            return False
         try:
             return process.wait(LIMIT) == 0
         except subprocess.TimeoutExpired:
