@@ -178,8 +178,8 @@ def _pyenv() -> Path:
 
 def _uv() -> str | None:
     """Return the path of uv: it may have been installed beside this Python."""
-    beside = Path(sys.executable).with_name("uv")
-    return shutil.which("uv") or (str(beside) if beside.exists() else None)
+    beside = str(Path(sys.executable).parent)
+    return shutil.which("uv") or shutil.which("uv", path=beside)
 
 
 def _install(version: str) -> str:

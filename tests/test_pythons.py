@@ -81,7 +81,7 @@ def test_the_command_suits_the_system(
     system: str, uv: bool, version: str, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.system", lambda: system)
-    monkeypatch.setattr("shutil.which", lambda name: name if uv else None)
+    monkeypatch.setattr("shutil.which", lambda name, path="": uv and name)
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     monkeypatch.setattr(pythons, "pythons", list)
     with pytest.raises(ValueError, match="was found") as error:
