@@ -15,6 +15,7 @@ from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # workers need not load typing
+    import asyncio
     from typing import Any
 
 # One block of bytes for sha256_rounds: large enough that hashing lets go of the GIL
@@ -239,13 +240,13 @@ async def _download_async(url: str) -> bytes:
 
     # A client for each: one for all would let ten fetch at a time, unless told.
     client: Any = AsyncHTTPClient(force_instance=True, resolver=_resolver())
-    streams, connect, over = [], client.tcp_client.connect, False
+    connect, connecting, over = client.tcp_client.connect, list[asyncio.Task](), False
 
     async def noted(*args: "Any", **options: "Any") -> "Any":
-        streams.append(await connect(*args, **options))
         if over:
-            streams[-1].close()
-        return streams[-1]
+            raise asyncio.CancelledError
+        connecting.append(asyncio.ensure_future(connect(*args, **options)))
+        return await connecting[-1]
 
     client.tcp_client.connect = noted
     fetching = client.fetch(url, connect_timeout=30, request_timeout=30)
@@ -258,9 +259,23 @@ async def _download_async(url: str) -> bytes:
     finally:
         # The client itself would go on in the background, and closes no connection.
         over = True
-        for stream in streams:
-            stream.close()
         fetching.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await _closed(connecting)
+        fetching.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+async def _closed(connecting: "list[asyncio.Task]") -> None:
+    """Close what has been connected, and give up what has not within a second.
+
+    One that is given up in the step in which it comes would be lost, and stay open.
+    """
+    import asyncio
+
+    if unfinished := [each for each in connecting if not each.done()]:
+        await asyncio.wait(unfinished, timeout=1)
+    for each in connecting:
+        if not each.cancel() and not each.cancelled() and not each.exception():
+            each.result().close()
 
 
 @lru_cache
