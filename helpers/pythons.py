@@ -205,28 +205,28 @@ def _python_or_none(path: str) -> Python | None:
 def _look_at(path: str) -> Python:
     """Return what a Python says of itself; what can't be one gets one line."""
     try:
-        changed = os.stat(path).st_mtime
+        return _asked(path, os.stat(path).st_mtime)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
-    found = _asked(path, changed)
-    if isinstance(found, str):
-        raise ValueError(f"{path}: {found}")
-    return found
 
 
 @lru_cache(maxsize=200)
-def _asked(path: str, changed: float) -> Python | str:
-    """Ask a Python which one it is; once, as long as its file stays the same."""
+def _asked(path: str, changed: float) -> Python:
+    """Ask a Python which one it is; once, as long as its file stays the same.
+
+    One that gives no answer is asked again: a first start may be slow.
+    """
     said = _said([path, *BARE, "-c", ASK])
     try:
         version, free_threaded, gil = json.loads(said)
         major, minor, micro = map(int, version)
     except (ValueError, TypeError, RecursionError):
-        return "this is no Python that works"
+        raise ValueError(f"{path}: this is no Python that works") from None
     number = f"{major}.{minor}.{micro}"
     if (major, minor) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
-        return f"Python {number} is too old: {oldest} is the oldest"
+        too_old = f"Python {number} is too old: {oldest} is the oldest"
+        raise ValueError(f"{path}: {too_old}")
     return Python(path, number, bool(free_threaded), bool(gil))
 
 

@@ -27,6 +27,8 @@ ROOT = FOLDER.parent
 TESTS = "tests"
 WHATS = [*start_methods(), TESTS]
 VERSION = re.compile(r"\d\.\d+t?")
+# As `make test` runs them.
+HELPERS_TESTS = ["-n2", "--dist=loadfile", "tests", "--ignore=tests/test_browser.py"]
 # Seconds after which a part hangs.
 LIMIT = 1800
 # What a kernel runs when it starts, as IPython lets it.
@@ -36,7 +38,7 @@ STARTUP = "import multiprocessing\nmultiprocessing.set_start_method({!r})\n"
 ENOUGH = (
     *("cloudpickle", "executing", "ipykernel", "ipython", "ipywidgets", "joblib"),
     *("matplotlib", "numpy", "psutil", "threadpoolctl", "tornado", "tqdm"),
-    *("hypothesis", "nbclient", "nbval", "pytest"),
+    *("hypothesis", "nbclient", "nbval", "pytest", "pytest-xdist"),
 )
 WHEELS = ("--only-binary", ":all:", "--no-binary", "tornado")
 
@@ -95,8 +97,7 @@ def outcome(part: Part, lessons: list[str]) -> str:
     """Set up what a part needs, and run its tests; return the line about it."""
     if why := set_up(part.python):
         return part.told("✗", f"not set up: {why}")
-    tests = ["tests", "--ignore=tests/test_browser.py"]
-    what = tests if part.what == TESTS else ["--nbval", *lessons]
+    what = HELPERS_TESTS if part.what == TESTS else ["--nbval", *lessons]
     python, log = str(part.folder / "bin" / "python"), part.folder / f"{part.what}.log"
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
