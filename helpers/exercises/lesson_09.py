@@ -465,12 +465,12 @@ class ChooseAWay(Exercise):
             yield Line(not found, found or sentence)
 
     def draw(self, answer: Answer) -> None:
-        """Print what is chosen, and what it does on the Pythons of this machine."""
+        """Print what is chosen, and what it does on the newest Pythons here."""
         for case in (case for cases in CASES.values() for case in cases):
             print(f"{_named(*case):60} {_chosen(answer, *case)}")
         print("\nOn this machine:")
         n = calibrate(countdown, 0.2)
-        for python in {(each.name, each.gil): each for each in pythons()}.values():
+        for python in {each.gil: each for each in pythons()}.values():
             way = _chosen(answer, python, COUNTS)
             print(f"{_named(python, COUNTS):60} {way}: {_tried(python, way, n)}")
 
