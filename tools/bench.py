@@ -30,7 +30,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from helpers import figures, machine, server
 from helpers.measure import calibrate, race, run
-from helpers.runs import Run
 from helpers.strategies import start
 from helpers.trace import Traced, watched_countdown
 from helpers.travel import Map, packed
