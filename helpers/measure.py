@@ -119,7 +119,7 @@ def run(
     inputs = _checked(function, inputs, [strategy])
     if python is not None:
         options = {"strategy": strategy, "workers": workers, "memory": memory}
-        there = _other(python, limit, recorded, runs=1)
+        there = _other(python, limit, recorded, [strategy])
         return in_python(there, "run", [function], inputs, options)[0]
     if memory:
         return _in_fresh_process(function, inputs, strategy, workers)
@@ -191,7 +191,7 @@ def race(
     inputs = _checked(function, inputs, strategies, rounds)
     if python is not None:
         options = {"strategies": strategies, "rounds": rounds, "budget": budget}
-        there = _other(python, limit, recorded, runs=len(ways))
+        there = _other(python, limit, recorded, list(ways))
         runs = in_python(there, "race", [function], inputs, options)
         return dict(zip(ways, runs, strict=True))
     kept = _by_turns(function, inputs, ways, rounds, budget)
@@ -257,11 +257,11 @@ def sweep(
     inputs = _checked(function, inputs, [strategy], rounds)
     kept: dict[int, list[Run]] = {count: [] for count in _counts(workers)}
     if python is not None:
-        functions: list[Callable[..., Any]] = [function]
-        functions += [first] if first else []
+        serial = [first] if first else []
         options = {"strategy": strategy, "workers": list(kept), "rounds": rounds}
-        there = _other(python, limit, recorded, runs=len(kept))
-        runs = in_python(there, "sweep", functions, inputs, options)
+        each = [strategy if count else "serial" for count in kept]
+        there = _other(python, limit, recorded, each)
+        runs = in_python(there, "sweep", [function, *serial], inputs, options)
         return dict(zip(kept, runs, strict=True))
     with _progress(rounds * len(kept), function) as step:
         for _ in range(rounds):
@@ -276,10 +276,13 @@ def sweep(
 
 
 def _other(
-    python: str | Path, limit: float, recorded: str | Path | None, runs: int
+    python: str | Path,
+    limit: float,
+    recorded: str | Path | None,
+    strategies: list[Any],
 ) -> Other:
     check_seconds(limit)
-    return Other(python, limit, recorded, runs)
+    return Other(python, limit, recorded, strategies)
 
 
 def _checked(

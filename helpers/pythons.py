@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
@@ -264,19 +264,19 @@ class Other(NamedTuple):
         python: which one, as `find` takes it.
         limit: seconds after which it is ended.
         recorded: the file of runs that stands in where it is missing, if any.
-        runs: how many it should make.
+        strategies: of the runs that it should make, each run's.
     """
 
     python: str | Path
     limit: float
     recorded: str | Path | None
-    runs: int
+    strategies: list[str]
 
 
 def in_python(
     other: Other,
     call: str,
-    functions: list[Callable[..., Any]],
+    functions: Sequence[Callable[..., Any]],
     inputs: list[Any],
     options: dict[str, Any],
 ) -> list[Run]:
@@ -309,7 +309,7 @@ def in_python(
         if other.recorded is None:
             raise
         runs = load(other.recorded)
-        if len(runs) != other.runs:
+        if [run.strategy for run in runs] != other.strategies:
             name = Path(other.recorded).name
             raise NoSuchPython(f"{error}. {name} has other runs than these") from None
         _say_once(f"Recorded on {runs[0].made.get('date', 'some day')}: {error}")
@@ -331,9 +331,10 @@ def _measured(other: Other, question: dict[str, Any]) -> list[Run]:
     try:
         # In a thread: it may not read what it is asked.
         threading.Thread(target=talk.ask, args=[[0, question]], daemon=True).start()
-        runs = list(islice(_runs_in(talk, other.limit), other.runs + 1))
-        if len(runs) != other.runs:
-            raise PythonFailed(f"it sent other runs than the {other.runs} asked for")
+        asked = other.strategies
+        runs = list(islice(_runs_in(talk, other.limit), len(asked) + 1))
+        if [run.strategy for run in runs] != asked:
+            raise PythonFailed(f"it sent other runs than the {len(asked)} asked for")
         if not python.gil and any(run.made.get("gil") for run in runs):
             module = talk.complaint(r"load module '([^'\n]{1,100})'") or "a module"
             raise PythonFailed(f"its GIL is on again: importing {module} did that")

@@ -139,6 +139,9 @@ def test_recorded_runs_stand_in_for_a_missing_python(
     said = capsys.readouterr().out
     assert said.startswith("Recorded on ") and "no Python 3.99t was found" in said
     assert said.count("\n") == 1
+    others = {"serial": 1, "multiprocessing": 2}
+    with pytest.raises(ValueError, match=r"square\.json has other runs than these"):
+        race(double, [1, 2], others, python="3.99t", recorded=file)
 
 
 @pytest.mark.parametrize(
