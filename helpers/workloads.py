@@ -267,12 +267,14 @@ async def _download_async(url: str) -> bytes:
 async def _closed(connecting: "list[asyncio.Task]") -> None:
     """Close what has been connected, and give up what has not within a second.
 
-    One that is given up in the step in which it comes would be lost, and stay open.
+    One that is given up in the step in which it comes would be lost, and stay open. A
+    busy machine may take up one of the two waits.
     """
     import asyncio
 
-    if unfinished := [each for each in connecting if not each.done()]:
-        await asyncio.wait(unfinished, timeout=1)
+    for seconds in (0.5, 0.5):
+        if unfinished := [each for each in connecting if not each.done()]:
+            await asyncio.wait(unfinished, timeout=seconds)
     for each in connecting:
         if not each.cancel() and not each.cancelled() and not each.exception():
             each.result().close()

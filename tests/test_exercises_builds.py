@@ -564,7 +564,7 @@ def test_the_table_is_true_of_the_pythons_here(way: str) -> None:
             return run(countdown, [n, n], way, 2, python=path)
 
         why = why_not(python, COUNTS, way)
-        if "came with" in why:
+        if way == "interpreters" and python.version < "3.14":
             with pytest.raises(PythonFailed, match=r"came with Python 3\.14"):
                 measure()
         elif "take turns" in why:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -203,7 +204,9 @@ def hostile(
 ) -> str:
     """Return the path of what says that it is a Python, and then runs that text."""
     path = folder / "python"
-    message = json.dumps(json.dumps(as_message(run(abs, [1]))))
+    made = run(abs, [1])
+    of_it = as_message(replace(made, made=made.made | {"gil": True}))
+    message = json.dumps(json.dumps(of_it))
     script = SCRIPT.format(
         python=BASE,
         version=version or [3, 13, 0],
