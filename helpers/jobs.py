@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from helpers import workloads
+from helpers.faults import go_wrong
 from helpers.machine import connections
 from helpers.measure import calibrate, run
 from helpers.runs import Run
@@ -36,6 +37,8 @@ class Job(NamedTuple):
         threads: how many BLAS may use for that; None: as many as it likes.
         each: what each task gets; None: what takes it so many seconds here.
         python: the path of the Python that measures; "": this one.
+        fault, moment: what goes wrong in bare pools instead, and in which task, as
+            `go_wrong` takes them; "": nothing does.
     """
 
     workload: str
@@ -50,6 +53,8 @@ class Job(NamedTuple):
     threads: int | None = None
     each: Any = None
     python: str = ""
+    fault: str = ""
+    moment: int = 0
 
 
 class Workload(NamedTuple):
@@ -123,10 +128,14 @@ def runs_of(job: Job) -> Iterator[Run]:
     """Measure a job here, its ways by turns; yield each run, without its results.
 
     Raises:
-        ValueError: there is no such workload, or no such way; or both an interval and
-            the memory are asked for.
+        ValueError: there is no such workload, no such way or no such fault; or both an
+            interval and the memory are asked for.
+        PythonFailed: the program in which something should go wrong did not begin.
         Exception: the workload's own.
     """
+    if job.fault:
+        yield from (go_wrong(job.fault, pool, job.moment) for pool, _ in job.ways)
+        return
     if job.memory and job.interval:
         raise ValueError("memory is looked at in a process of the usual interval")
     before = sys.getswitchinterval()

@@ -233,7 +233,7 @@ def _asked(path: str, changed: float) -> Python:
 def _said(command: list[str]) -> str:
     """Return what a command prints, if it isn't much, and it ends soon; or ""."""
     try:
-        process = _started(command, subprocess.DEVNULL)
+        process = started(command, subprocess.DEVNULL)
     except OSError:
         return ""
     heard: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -381,7 +381,7 @@ class Talk:
         bare = () if python == sys.executable else BARE
         code = SERVE.format(str(Path(__file__).parent.parent))
         try:
-            self.process = _started([python, *bare, "-c", code], self._complaints)
+            self.process = started([python, *bare, "-c", code], self._complaints)
         except OSError as error:
             raise PythonFailed(f"{python}: {error.strerror}") from None
         self._strange = ""
@@ -468,7 +468,7 @@ class Talk:
         return found[1] if found else ""
 
 
-def _started(command: list[str], complaints: IO[str] | int) -> subprocess.Popen[str]:
+def started(command: list[str], complaints: IO[str] | int) -> subprocess.Popen[str]:
     """Start a process where an interrupt of the kernel misses it."""
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
@@ -484,8 +484,13 @@ def _started(command: list[str], complaints: IO[str] | int) -> subprocess.Popen[
     )
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    """End process and all that it has started, those that pools start just now too."""
+def end(process: subprocess.Popen[str], patience: float = GRACE) -> None:
+    """End process and all that it has started, those that pools start just now too.
+
+    Args:
+        process: leader of a group of its own.
+        patience: seconds that what cleans up after others has to end by itself.
+    """
     import psutil
 
     try:
@@ -503,7 +508,7 @@ def end(process: subprocess.Popen[str]) -> None:
     with suppress(subprocess.TimeoutExpired):
         process.wait(GRACE)
     # Those that clean up after pools don't listen: they end when the others have gone.
-    _, left = psutil.wait_procs(family, GRACE)
+    _, left = psutil.wait_procs(family, patience)
     for member in left:
         with suppress(psutil.Error):
             member.kill()

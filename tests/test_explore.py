@@ -26,6 +26,7 @@ from test_elsewhere import alive, descendants
 from helpers import explore, machine, server
 from helpers.explore import Explorer
 from helpers.explore.explorers import SAME
+from helpers.faults import go_wrong
 from helpers.jobs import WORKLOADS
 from helpers.machine import Cores
 from helpers.measure import calibrate, race, run, sweep
@@ -36,6 +37,7 @@ from helpers.workloads import countdown, nap, nap_async
 
 EXPLORERS: dict[str, Callable[..., Explorer]] = {
     "chunks": explore.chunks,
+    "faults": explore.faults,
     "gil": explore.gil,
     "pools": explore.pools,
     "joblib": explore.joblib,
@@ -91,6 +93,7 @@ def test_it_draws_the_runs_of_the_plain_call_before_anything_is_measured(
     naps = [0.01] * 4
     first: dict[str, list[Any]] = {
         "chunks": [{"10 ms": race(nap, naps, {"serial": 1, "processes": 2}, 1, 0)}],
+        "faults": [[go_wrong("error", "threads")]],
         "gil": [run(watched_countdown, [1000] * 2, "threads", 2)],
         "nested": [{2: {1: run(nap, naps, "processes", 2), 4: None}}],
         "pools": [race(nap, naps, {"serial": 1, "threads": 2}, 1, 0)],
@@ -277,9 +280,10 @@ def test_no_more_than_sixteen_processes_or_threads_are_offered(
     [
         ("chunks", {"length": "10 µs", "size": 1, "kind": "joblib"}),
         ("nested", {"size": 1000, "workers": 2, "limit": False}),
+        ("faults", {"fault": "late", "pool": "multiprocessing_pool"}),
     ],
 )
-def test_a_cell_of_a_map_is_stopped_within_a_second(
+def test_what_has_workers_is_stopped_within_a_second(
     explored: Callable, name: str, settings: dict[str, Any]
 ) -> None:
     before = {process.pid for process in descendants()}
@@ -297,6 +301,23 @@ def test_a_cell_of_a_map_is_stopped_within_a_second(
     assert time.monotonic() - began < 1
     assert not list(filter(alive, [*running, *family()]))
     assert "Stopped" in explorer.status.value
+
+
+def test_what_goes_wrong_is_drawn_and_said(explored: Callable, tmp_path: Path) -> None:
+    explorer = turn(explored("faults"), pool="multiprocessing_pool", fault="crash")
+    (hangs,) = words_of(explorer)
+    assert "task 3 crashes. Nothing comes to the caller" in hangs
+    explorer.save()
+    turn(explorer, pool="threads", fault="error", moment=0)
+    (words,) = words_of(explorer)
+    assert "task 0 raises an error. ValueError comes to the caller" in words
+    explorer.controls["moment"].value = 1
+    assert explorer.measuring
+    explorer.controls["moment"].value = 0
+    assert not explorer.measuring, "it is kept"
+    explorer.load(tmp_path / "saved_runs" / "faults_1.json")
+    (loaded,) = words_of(explorer)
+    assert loaded.startswith(hangs) and "Recorded on" in loaded
 
 
 def only(monkeypatch: pytest.MonkeyPatch, *pythons: Python) -> None:
@@ -578,7 +599,7 @@ def naps_of(name: str) -> list:
     runs = race(nap, [0.001] * 4, {"serial": 1, "threads": 2}, 1, 0)
     if name == "gil":
         return list(runs.values())
-    if name in ("waiting", "pythons"):
+    if name in ("waiting", "pythons", "faults"):
         return [runs.values()]
     if name == "chunks":
         return [{"1 ms": {"serial": runs["serial"], 1: runs["threads"]}}]

@@ -69,6 +69,26 @@ def at_once(waits: int, limit: int = 1000, length: float = 0.5) -> Run:
     return replace(run, workers=limit, spans=spans, memory=3000 * waits)
 
 
+def gone_wrong(run: Run, **made: Any) -> Run:
+    """Return a run in which the last task went wrong, in the middle of its time."""
+    *others, last = run.spans
+    end = (last.start + last.end) / 2
+    seen = {
+        "fault": "crash",
+        "moment": last.task,
+        "fault at": end - run.began,
+        "came": "BrokenProcessPool",
+        "came after": end - run.began,
+        "out after": run.wall,
+        "results": len(others),
+        "unfinished": str(last.task),
+        "still ran": "",
+        "left": 0,
+    }
+    spans = (*others, last._replace(end=end))
+    return replace(run, spans=spans, made=run.made | seen | made)
+
+
 RUNS = {
     "usual": a_run(),
     "one worker": a_run(workers=1),
@@ -81,6 +101,10 @@ RUNS = {
     "your own map": a_run("pool map"),
     "waits": at_once(300),
     "waits, few at a time": at_once(300, 10),
+    "gone wrong": gone_wrong(a_run()),
+    "gone wrong, hangs": gone_wrong(
+        a_run(), **{"came": "nothing", "came after": None, "out after": None}
+    ),
 }
 NO_STRETCHES = replace(
     RUNS["usual"], spans=tuple(s._replace(stretches=()) for s in RUNS["usual"].spans)
@@ -913,10 +937,53 @@ def machines(workers: int) -> dict[str, tuple[Figure, str]]:
         "break_even": figures.break_even.draw(races, guessed(0.1, "ms")),
         "speedup": figures.speedup.draw({"threads": many}, ceiling, None, near),
         "grid": figures.grid.draw({"len": {"pickle": "yes"}}, "yes", "What travels"),
+        **going_wrong(workers),
         **heat_maps(workers),
         **waiting(workers),
         **in_pythons(workers),
     }
+
+
+def going_wrong(workers: int) -> dict[str, tuple[Figure, str]]:
+    """Return the timelines of tasks that went wrong early, late, and for good."""
+    run = a_run("multiprocessing_pool", workers, 8, 0.1)
+    early = {"fault at": 0.01, "came after": 0.01, "out after": 0.2}
+    late = {"came after": 0.97 * run.wall, "came": "TerminatedWorkerError"}
+    nothing = {"came": "nothing", "came after": None, "out after": None, "left": 2}
+    death = nothing | {"came": "death"}
+    runs = [gone_wrong(run, **made) for made in (early, late, nothing, death)]
+    return {
+        "gone wrong": figures.timeline.draw(*runs),
+        "gone wrong beside none": figures.timeline.draw(runs[0], run),
+    }
+
+
+def test_what_went_wrong_is_said_in_full() -> None:
+    made = {"came": "ValueError", "results": 3, "still ran": "4 5", "left": 1}
+    run = gone_wrong(a_run(), **made, **{"came after": 0.8, "out after": 1.0})
+    _, sentence = figures.timeline.draw(run)
+    assert sentence == (
+        "2 threads: after 0.75 s task 3 crashes. "
+        "ValueError comes to the caller after 0.80 s, with 3 of 8 results. "
+        "The pool lets it go on after 1.00 s. "
+        "Tasks 4 and 5 still ran when the caller had been told. "
+        "In the end 1 worker process is still there."
+    )
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"fault": None, "moment": "$x$", "came": 3, "fault at": "soon", "left": True},
+        {"fault at": -1, "came after": 1e300, "out after": -1e300, "left": 1e300},
+        {"results": "$^$", "unfinished": "\n", "still ran": 0.5, "came after": "x"},
+        {"moment": None, "came": "e" * 300, "unfinished": None, "still ran": "x " * 99},
+    ],
+)
+def test_strange_facts_of_what_went_wrong_do_no_harm(made: dict[str, Any]) -> None:
+    figure, sentence = figures.timeline.draw(gone_wrong(a_run(), **made))
+    assert figures.png(figure, sentence)
+    assert "$" not in sentence and len(sentence) < 1000
 
 
 def in_pythons(workers: int) -> dict[str, tuple[Figure, str]]:

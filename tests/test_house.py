@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 HELPERS = ROOT / "helpers"
 FLOORS = {
     # What workers import: the standard library only.
-    "ground": ["trace", "workloads", "probe", "travel", "workers"],
+    "ground": ["trace", "workloads", "probe", "travel", "workers", "mishaps"],
     # Runs in a bare Python.
     "core": [
         "runs",
@@ -30,12 +30,13 @@ FLOORS = {
         "machine",
         "strategies",
         "measure",
+        "faults",
         "jobs",
         "elsewhere",
     ],
     "judgement": ["said", "laws", "claims", "advice"],
     "faces": [
-        *("server", "predict", "importable"),
+        *("server", "predict", "importable", "phrases"),
         *("figures", "explore", "exercises", "gallery"),
     ],
 }
@@ -66,10 +67,12 @@ MOST_LINES, MOST_LINES_OF_A_CLASS, MEDIAN_LINES = 50, 150, 6
 NAMES = {
     "claims": "claim coarse_clock fewer_cores_than gil_off",
     "exercises": "as_they_come cache_safely cancel_the_late cap_the_threads "
-    "choose_a_way flatten joblib_loop keep_the_count longest_first mend_the_pool "
-    "read_ahead read_the_law send_a_setting send_once shrink_the_serial_part sort_six "
-    "ten_at_a_time too_many_trips unfreeze_the_loop wait_together",
-    "explore": "chunks gil joblib nested pools pythons speedup waiting",
+    "choose_a_way flatten get_the_log joblib_loop keep_the_count keep_the_rest "
+    "longest_first mend_the_pool read_ahead read_the_law send_a_setting send_once "
+    "shrink_the_serial_part sort_six stop_in_time ten_at_a_time too_many_trips "
+    "unfreeze_the_loop wait_together",
+    "explore": "chunks faults gil joblib nested pools pythons speedup waiting",
+    "faults": "FAULTS POOLS go_wrong",
     "figures": "break_even cores gains grid heartbeats heat_map outcomes race_bars "
     "speedup startups stripes timeline waits",
     "laws": "amdahl fit_amdahl fit_overhead gustafson karp_flatt serial_or_overhead "
@@ -82,7 +85,7 @@ NAMES = {
     "server": "start stop",
     "trace": "Span Traced watched_countdown",
     "travel": "worker_traceback",
-    "workers": "begin_quietly scratch_folder",
+    "workers": "begin_quietly let_kernel_end scratch_folder",
     "workloads": "blas_threads count_tokens countdown fetch fetch_async fetch_together "
     "fibonacci library_files Multiply nap nap_async sha256_rounds",
 }

@@ -8,6 +8,7 @@ once is kept.
 from helpers.explore.explorer import Explorer
 from helpers.explore.explorers import (
     chunks,
+    faults,
     gil,
     joblib,
     nested,
@@ -20,6 +21,7 @@ from helpers.explore.explorers import (
 __all__ = [
     "Explorer",
     "chunks",
+    "faults",
     "gil",
     "joblib",
     "nested",

@@ -12,10 +12,11 @@ from typing import Any
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from helpers import figures, machine, server
+from helpers import figures, machine, mishaps, server
 from helpers.explore.explorer import Explorer
 from helpers.explore.frame import WIDE, choice, slider, steps
 from helpers.explore.kept import SOURCE, Picture, from_source
+from helpers.faults import FAULTS
 from helpers.figures.grid import Grid
 from helpers.figures.look import python_of
 from helpers.jobs import WORKLOADS, Job
@@ -456,6 +457,32 @@ def pythons(runs: Iterable[Run] = ()) -> Explorer:
         return [(image, sentence), _picture(figures.race_bars.draw(_racers(same)))]
 
     return Explorer("pythons", controls, plan, draw, runs, together=True)
+
+
+def faults(runs: Iterable[Run] = ()) -> Explorer:
+    """Explore what goes wrong: what it is, in which pool, and in which task.
+
+    Args:
+        runs: of `faults.go_wrong`, to draw at first.
+    """
+    pools = ["processes", "multiprocessing_pool", "joblib", "threads"]
+    pools += ["interpreters"] * (sys.version_info >= (3, 14))
+    does = {words: name for name, words in FAULTS.items()}
+    numbers = {str(task): task for task in range(mishaps.TASKS)}
+    controls = {
+        "fault": choice("one task", does),
+        "pool": choice("pool", pools),
+        "moment": steps("it is task", numbers, 3),
+    }
+
+    def plan(fault: str, pool: str, moment: int) -> Job:
+        how = mishaps.TASKS, mishaps.NAP, ((pool, mishaps.WORKERS),)
+        return Job("sleep", *how, 1, fault=fault, moment=moment)
+
+    def draw(runs: list[Run], **settings: Any) -> list[Picture]:
+        return [_picture(figures.timeline.draw(*runs))]
+
+    return Explorer("faults", controls, plan, draw, runs)
 
 
 def _pythons_here() -> dict[str, Python]:

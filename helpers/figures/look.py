@@ -130,7 +130,7 @@ def origins(runs: Iterable[Run]) -> str:
     found: dict[tuple[str, str], dict[str, None]] = {}
     for run in runs:
         if run.made.get("recorded") and not run.made.get("simulated"):
-            place = _fact(run, "date", "some day"), _machine(run)
+            place = fact_of(run, "date", "some day"), _machine(run)
             found.setdefault(place, {})[python_of(run) or "?"] = None
     words = [
         f"recorded on {date}: Python {listed(list(pythons))}, {machine}"
@@ -147,19 +147,22 @@ def python_of(run: Run) -> str:
     if not run.made.get("python") or run.made.get("simulated"):
         return ""
     if not run.made.get("free-threaded build"):
-        return _fact(run, "python")
-    return _fact(run, "python") + "t" + " with its GIL" * bool(run.made.get("gil"))
+        return fact_of(run, "python")
+    return fact_of(run, "python") + "t" + " with its GIL" * bool(run.made.get("gil"))
 
 
 def _machine(run: Run) -> str:
     cores = run.made.get("allowed cores")
-    return f"{_fact(run, 'system')}, {quantity(cores, 'core') if cores else '? cores'}"
+    return (
+        f"{fact_of(run, 'system')}, {quantity(cores, 'core') if cores else '? cores'}"
+    )
 
 
-def _fact(run: Run, name: str, unknown: str = "?") -> str:
+def fact_of(run: Run, name: str, unknown: str = "?") -> str:
     """Return what a run, perhaps from anybody's file, says of its making, in a line."""
     # Between two of these would stand a formula.
-    said = str(run.made.get(name) or unknown).replace("$", "")
+    fact = run.made.get(name)
+    said = str(unknown if fact is None or fact == "" else fact).replace("$", "")
     return in_a_line(said, WORD)
 
 

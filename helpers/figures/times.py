@@ -11,6 +11,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from helpers.figures import faults
 from helpers.figures.look import (
     SERIAL,
     Drawn,
@@ -124,6 +125,8 @@ def timeline(
 ) -> Drawn:
     """Show each task from its start to its end, filled as far as it used a core.
 
+    What went wrong is marked, in runs of `faults.go_wrong`, and what came of it.
+
     Args:
         runs: one panel each, all on the same time axis.
         first: how much of the time is drawn, in seconds; all of it if None.
@@ -133,20 +136,32 @@ def timeline(
         ValueError: there is no run, or no task in one.
     """
     need_tasks("timeline", runs)
-    figure, drawn = panels(runs, 0.45)
+    wrong = any(map(faults.went_wrong, runs))
+    figure, drawn = panels(runs, 0.6 if wrong else 0.45)
     titles = list(map(_timeline_title, doers(runs), runs))
     for (axes, height), run, title in zip(drawn, runs, titles, strict=True):
         _task_boxes(axes, run, height)
         finding(axes, title)
-    axes.set_xlim(0, first or 1.02 * max(run.wall for run in runs))
+    axes.set_xlim(0, first or 1.02 * max(map(_end_of, runs)))
+    for (axes, _), run in zip(drawn, runs, strict=True):
+        if faults.went_wrong(run):
+            faults.mark(axes, run)
     dense = any(panel.height < DENSE for panel in drawn)
     filled = "pale: a task; dark" if dense else "filled"
-    axes.set_xlabel(f"seconds since the work began ({filled}: the share of a core)")
-    said = [f"{title}." for title in titles]
+    what = "striped: not done" if wrong else f"{filled}: the share of a core"
+    axes.set_xlabel(f"seconds since the work began ({what})")
+    said = list(map(_timeline_sentence, doers(runs), runs))
     if guess:
         guess_line(axes, guess.value, guess)
         said.append(guess.said(runs[-1].wall))
     return figure, " ".join(said)
+
+
+def _end_of(run: Run) -> float:
+    """Return when nothing more is to be seen of a run, in seconds."""
+    if not faults.went_wrong(run):
+        return run.wall
+    return max(run.wall, *(span.end - run.began for span in run.spans))
 
 
 def _task_boxes(axes: Axes, run: Run, height: float) -> None:
@@ -191,10 +206,18 @@ def _line(run: Run, height: float) -> float:
 
 
 def _timeline_title(who: str, run: Run) -> str:
+    if faults.went_wrong(run):
+        return faults.title_of(who, run)
     return (
         f"{who}: {quantity(len(run.spans), 'task')} in "
         f"{in_seconds(run.wall)}, {run.cores_busy:.1f} cores busy"
     )
+
+
+def _timeline_sentence(who: str, run: Run) -> str:
+    if faults.went_wrong(run):
+        return faults.sentence_of(who, run)
+    return f"{_timeline_title(who, run)}."
 
 
 @shown
