@@ -164,6 +164,14 @@ def nap(seconds: float) -> float:
     return seconds
 
 
+def told(word: str) -> str:
+    """Log a warning that says the word, and return it in capitals."""
+    import logging
+
+    logging.getLogger(__name__).warning("%s", word)
+    return word.upper()
+
+
 async def nap_async(seconds: float) -> float:
     """Sleep while others run in the same thread; return the seconds asked for."""
     import asyncio

@@ -4,12 +4,14 @@ Most take a function and items, and return a list. Workers import this file, so 
 is imported only where it is used.
 """
 
+import logging
 import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from logging.handlers import QueueHandler
 from multiprocessing.pool import ThreadPool
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -255,6 +257,48 @@ def joblib_hides_errors(function: Function, items: list) -> list:
     from joblib import Parallel, delayed
 
     return Parallel(2)(delayed(or_none)(function, item) for item in items)
+
+
+def with_error(function: Function, item: Any) -> tuple[Any, Exception | None]:
+    try:
+        return function(item), None
+    except Exception as error:
+        return None, error
+
+
+class Unclosed:
+    """A pool whose `with` closes it only where nothing is raised in it."""
+
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
+
+    def __enter__(self) -> Any:
+        return self.pool
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if kind is None:
+            self.pool.shutdown()
+
+
+def log_with(handler: logging.Handler) -> None:
+    logging.getLogger().handlers = [handler]
+
+
+def log_into(queue: Any) -> None:
+    log_with(QueueHandler(queue))
+
+
+def log_into_and_say_so(queue: Any) -> None:
+    log_into(queue)
+    logging.warning("a worker is ready")
+
+
+def log_also_into(queue: Any) -> None:
+    logging.getLogger().addHandler(QueueHandler(queue))
+
+
+def log_formatted_into(queue: Any) -> None:
+    logging.basicConfig(handlers=[QueueHandler(queue)], force=True)
 
 
 def in_slices(function: Function, items: list) -> list:

@@ -60,7 +60,9 @@ import asyncio
 import multiprocessing
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import wait
 from functools import partial
+from threading import Event
 from joblib import Parallel, delayed
 """
 
@@ -170,6 +172,9 @@ STUBS = {
     "cancel_the_late": ["One limit for all of them"],
     "cache_safely": ["Two asked for the same at once, and both computed it"],
     "choose_a_way": ["'processes' are not the plainest", "'processes' gain nothing"],
+    "keep_the_rest": ["The error of one bad input came out, and all results are lost"],
+    "stop_in_time": ["all went on to their end: nobody told them"],
+    "get_the_log": ["No record came to your handler"],
 }
 
 

@@ -13,6 +13,7 @@ from helpers.exercises.lesson_08 import (
     unfreeze_the_loop,
 )
 from helpers.exercises.lesson_09 import cache_safely, choose_a_way
+from helpers.exercises.lesson_10 import get_the_log, keep_the_rest, stop_in_time
 
 __all__ = [
     "as_they_come",
@@ -21,8 +22,10 @@ __all__ = [
     "cap_the_threads",
     "choose_a_way",
     "flatten",
+    "get_the_log",
     "joblib_loop",
     "keep_the_count",
+    "keep_the_rest",
     "longest_first",
     "mend_the_pool",
     "read_ahead",
@@ -31,6 +34,7 @@ __all__ = [
     "send_once",
     "shrink_the_serial_part",
     "sort_six",
+    "stop_in_time",
     "ten_at_a_time",
     "too_many_trips",
     "unfreeze_the_loop",

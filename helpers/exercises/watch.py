@@ -211,8 +211,13 @@ class Watch:
 
     def _start_thread(self, original: Callable, thread: Thread) -> None:
         self._family.add(thread)
+        own = _package(next(_callers())) not in LIBRARIES
+        if own and not thread.is_alive():
+            thread.daemon = (
+                True  # one that never ends must not hold up the kernel's end
+            )
         original(thread)
-        if _package(next(_callers())) not in LIBRARIES:
+        if own:
             self.threads.append(thread)
 
     def _start_process(self, original: Callable, process: BaseProcess) -> None:
@@ -234,9 +239,14 @@ class Watch:
 def stop(thread: Thread) -> None:
     """End a thread that runs Python code: it raises SystemExit there."""
     if thread.ident and thread.is_alive():
-        stopped, ident = ctypes.py_object(SystemExit), ctypes.c_ulong(thread.ident)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, stopped)
+        raise_in(thread.ident, SystemExit)
         thread.join(PATIENCE / 2)
+
+
+def raise_in(thread: int, error: type[BaseException]) -> None:
+    """Raise an error in a thread, by its number, as soon as it runs Python code."""
+    ident = ctypes.c_ulong(thread)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(error))
 
 
 def _running(runners: Iterable[Any]) -> list[Any]:
