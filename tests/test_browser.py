@@ -44,6 +44,7 @@ MOVES: dict[str, tuple[Literal["slider"], str]] = {
     "07_pools_inside_pools": ("slider", "ArrowLeft"),
     "08_waiting_well": ("slider", "ArrowLeft"),
     "09_without_the_gil": ("slider", "ArrowRight"),
+    "10_when_it_goes_wrong": ("slider", "ArrowRight"),
 }
 
 
