@@ -16,6 +16,11 @@ KNOWN_TAGS = {"nbval-ignore-output", "raises-exception"}
 MOST_LINES, MOST_COLUMNS = 20, 80
 # What a sentence must not start with: it says what the reader sees anyway.
 FILLERS = ("Let's", "In this section")
+# Not to be read through, but to look things up: its form is in test_phrases.py.
+BOOK = FOLDER / "13_phrase_book.ipynb"
+to_read_through = pytest.mark.parametrize(
+    "path", [path for path in LESSONS if path != BOOK], ids=lambda path: path.stem
+)
 
 
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
@@ -66,6 +71,7 @@ def test_it_has_one_title_a_question_and_skips_no_level(lesson: NotebookNode) ->
         assert level <= before + 1, words
 
 
+@to_read_through
 def test_its_frame(lesson: NotebookNode) -> None:
     first = lesson.cells[0].source
     assert "**To test:**" in first
@@ -83,6 +89,7 @@ def test_the_first_code_cell_imports(lesson: NotebookNode) -> None:
     assert re.match(r"(from|import) ", code_cells(lesson)[0].source)
 
 
+@to_read_through
 def test_text_comes_before_code(lesson: NotebookNode) -> None:
     kinds = [cell.cell_type for cell in lesson.cells]
     code = kinds.count("code")
@@ -99,6 +106,7 @@ def test_cells_are_short(lesson: NotebookNode) -> None:
             assert len(line) <= MOST_COLUMNS, (cell.id, line)
 
 
+@to_read_through
 def test_it_is_a_lesson_and_not_a_book(lesson: NotebookNode) -> None:
     """The exercises, which a reader may leave out or do later, are not counted."""
     sources = [cell.source for cell in lesson.cells]
@@ -167,14 +175,14 @@ def test_it_stores_nothing_of_the_machine_that_ran_it(path: Path) -> None:
         assert "ipykernel_" not in outputs, cell["id"]
 
 
-def test_its_links_lead_somewhere(lesson: NotebookNode) -> None:
+def test_its_links_lead_somewhere(path: Path, lesson: NotebookNode) -> None:
     for cell in texts(lesson):
         for target in re.findall(r"\]\(([^)]+)\)", cell.source):
             parts = urlparse(target)
             if parts.scheme:
                 assert parts.scheme == "https" and parts.netloc, target
                 continue
-            other = FOLDER / unquote(parts.path)
+            other = FOLDER / unquote(parts.path) if parts.path else path
             assert other.exists(), target
             if parts.fragment:
                 names = [words.replace(" ", "-") for _, words in headings(read(other))]
