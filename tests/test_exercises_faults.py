@@ -195,10 +195,22 @@ def left_open(work: Answer, inputs: list) -> Rest:
 
 
 def open_after_stop(work: Answer, inputs: list) -> Rest:
-    def pool(size: int) -> Any:
-        return answers.Unclosed(ProcessPoolExecutor(size))
-
-    return each_kept(work, inputs, pool=pool)
+    """What waits is cancelled, but the pool stays open."""
+    results, errors = [], {}
+    pool = ProcessPoolExecutor(2)
+    futures = {each: pool.submit(work, each) for each in inputs}
+    try:
+        for each, future in futures.items():
+            try:
+                results.append(future.result())
+            except Exception as error:
+                errors[each] = error
+    except KeyboardInterrupt:
+        for future in futures.values():
+            future.cancel()
+        raise
+    pool.shutdown()
+    return results, errors
 
 
 def until_stopped(work: Answer, inputs: list) -> Rest:
@@ -562,7 +574,7 @@ def is_any(future: Future) -> bool:
         wrong(in_time, HAS_NO_RESULT, asks=is_any),
         wrong(in_time, WAITED_ON, waits=asleep),
         wrong(in_time, BUSY, waits=busily),
-        wrong(in_time, WENT_ON, tells=False, cancels=False, awaits=False),
+        wrong(in_time, DONE_LOST, WENT_ON, tells=False, asks=has_result, awaits=False),
         wrong(in_processes, "an event is for the threads of one process"),
         wrong(none_for_the_rest, NONE_THERE),
         wrong(a_list, NO_DICTIONARY),
