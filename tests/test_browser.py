@@ -175,7 +175,11 @@ def test_stop_save_and_load_in_an_explorer(
 
 @pytest.mark.parametrize(
     ("lesson", "name"),
-    [("01_the_gil", "wait_together"), ("08_waiting_well", "ten_at_a_time")],
+    [
+        ("01_the_gil", "wait_together"),
+        ("08_waiting_well", "ten_at_a_time"),
+        ("10_when_it_goes_wrong", "stop_in_time"),
+    ],
 )
 def test_an_exercise_is_solved_by_typing(
     lab: str, page: "Page", lesson: str, name: str
