@@ -131,7 +131,6 @@ def _checked(fault: str, pool: str, moment: int, limit: float) -> tuple[str, str
 
 # What the program does.
 
-
 # Makes a bare pool, as the caller would: with the start method that is usual there.
 POOLS: dict[str, Callable[[int], Any]] = {
     "threads": ThreadPoolExecutor,
@@ -139,8 +138,6 @@ POOLS: dict[str, Callable[[int], Any]] = {
     "multiprocessing_pool": multiprocessing.Pool,
     "joblib": lambda workers: nullcontext(),  # it is started by each call
 }
-
-
 # Their processes start as `multiprocessing` is told to.
 PROCESSES = ("processes", "multiprocessing_pool")
 
@@ -371,16 +368,11 @@ def _workers_left(pid: int) -> int:
                 found += child.children()
             elif "resource_tracker" not in command:
                 found.append(child)
-    return sum(map(_works, found))
-
-
-def _works(process: Any) -> bool:
-    """Return whether a process has not ended."""
-    import psutil
-
-    with suppress(psutil.Error):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    return False
+    left = 0
+    for process in found:
+        with suppress(psutil.Error):
+            left += process.status() != psutil.STATUS_ZOMBIE
+    return left
 
 
 def _run_of(watched: Watched, pool: str, limit: float) -> Run:
@@ -404,14 +396,8 @@ def _run_of(watched: Watched, pool: str, limit: float) -> Run:
 def _seen(watched: Watched, limit: float) -> dict[str, Any]:
     """Return what a run notes of what went wrong."""
     task, said, notes = watched.task, watched.said, watched.notes()
-    nothing: list[Any] = [
-        None,
-        [],
-        "death" if watched.died else "nothing",
-        None,
-        "",
-        "",
-    ]
+    silent = "death" if watched.died else "nothing"
+    nothing: list[Any] = [None, [], silent, None, "", ""]
     told, results, came, name, message, why = said.get("came", nothing)
     began, faults = said["began"][0], [each.fault for each in notes if each.fault]
     return {

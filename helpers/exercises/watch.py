@@ -213,9 +213,8 @@ class Watch:
         self._family.add(thread)
         own = _package(next(_callers())) not in LIBRARIES
         if own and not thread.is_alive():
-            thread.daemon = (
-                True  # one that never ends must not hold up the kernel's end
-            )
+            # One that never ends must not hold up the kernel's end.
+            thread.daemon = True
         original(thread)
         if own:
             self.threads.append(thread)
