@@ -276,13 +276,13 @@ async def _closed(connecting: "list[asyncio.Task]") -> None:
     """Close what has been connected, and give up what has not within a second.
 
     One that is given up in the step in which it comes would be lost, and stay open. A
-    busy machine may take up one of the two waits.
+    machine that stands still for a while takes up one or two of the short waits only.
     """
     import asyncio
 
-    for seconds in (0.5, 0.5):
+    for _ in range(20):
         if unfinished := [each for each in connecting if not each.done()]:
-            await asyncio.wait(unfinished, timeout=seconds)
+            await asyncio.wait(unfinished, timeout=0.05)
     for each in connecting:
         if not each.cancel() and not each.cancelled() and not each.exception():
             each.result().close()
