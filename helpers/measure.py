@@ -150,7 +150,7 @@ def _with_memory(
 ) -> Run:
     inputs, strategy, _ = way
     run(function, inputs[:1], strategy)
-    with _growth() as grown:
+    with growth() as grown:
         made = run(function, *way)
     return replace(made, memory=max(grown, default=None))
 
@@ -464,7 +464,7 @@ def _spans(
 
 
 @contextmanager
-def _growth() -> Iterator[list[int]]:
+def growth() -> Iterator[list[int]]:
     """Look again and again by how many bytes this process has grown.
 
     Yields the list of what is found, which the end of the `with` completes.

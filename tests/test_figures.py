@@ -24,6 +24,7 @@ from matplotlib.text import Text
 from simulated import simulated
 
 from helpers import figures
+from helpers.advice import Advice, Found, Seconds
 from helpers.figures import look
 from helpers.figures.look import look_of
 from helpers.laws import fit_amdahl, fit_overhead
@@ -149,7 +150,20 @@ def calls(run: Run) -> dict[str, tuple]:
         "cores": (Cores(run.workers, run.workers), 0.9 * run.workers),
         "waits": ([race(run)["serial"], RUNS["usual"], run],),
         "heartbeats": (ticks_of(run),),
+        "predictions": (advised(race(run)),),
     }
+
+
+def advised(runs: dict[str, Run]) -> Advice:
+    """Return the advice that a race gives, each way within a tenth."""
+    predicted = {
+        name: Seconds(run.wall, 0.9 * run.wall, 1.1 * run.wall)
+        for name, run in runs.items()
+    }
+    return Advice(
+        *("work", "processes", 2, "", "", ""),
+        *(predicted, {}, Found(2), tuple(runs.values())),
+    )
 
 
 def ticks_of(run: Run) -> dict[str, list[float]]:
@@ -771,6 +785,9 @@ def all_by(thing: Any, python: str, recorded: bool = True, **made: Any) -> Any:
     """Return what a figure is called with, each run in it as that Python makes it."""
     if isinstance(thing, Run):
         return by(thing, python, recorded, **made)
+    if isinstance(thing, Advice):
+        runs = all_by(thing.runs, python, recorded, **made)
+        return replace(thing, runs=runs)
     if isinstance(thing, Mapping):
         return {k: all_by(v, python, recorded, **made) for k, v in thing.items()}
     if type(thing) in (list, tuple):

@@ -34,7 +34,7 @@ FLOORS = {
         "jobs",
         "elsewhere",
     ],
-    "judgement": ["said", "laws", "claims", "advice"],
+    "judgement": ["said", "laws", "claims", "trial", "advice"],
     "faces": [
         *("server", "predict", "importable", "phrases"),
         *("figures", "explore", "exercises", "gallery"),
@@ -42,7 +42,7 @@ FLOORS = {
 }
 ROOMS = [room for rooms in FLOORS.values() for room in rooms]
 # They come with lessons that are not written yet.
-LATER = {"advice", "gallery"}
+LATER = {"gallery"}
 # What may be imported from other projects. The faces: whatever pyproject.toml names.
 FOREIGN = {
     "ground": set(),
@@ -57,6 +57,9 @@ FOREIGN_IN_ROOM = {
     # They speak to the notebook, and read the call that is running.
     "said": {"IPython"},
     "claims": {"executing"},
+    # It reads the call that is running; looks whether the memory is there.
+    "advice": {"executing"},
+    "trial": {"psutil"},
 }
 # There, what is foreign may be missing: it is imported when it is needed.
 LAZY = ("ground", "core")
@@ -65,6 +68,7 @@ MOST_LINES, MOST_LINES_OF_A_CLASS, MEDIAN_LINES = 50, 150, 6
 
 # What readers type, and what therefore stays where it is.
 NAMES = {
+    "advice": "Advice advise",
     "claims": "claim coarse_clock fewer_cores_than gil_off",
     "exercises": "as_they_come cache_safely cancel_the_late cap_the_threads "
     "choose_a_way flatten get_the_log joblib_loop keep_the_count keep_the_rest "
@@ -73,8 +77,8 @@ NAMES = {
     "unfreeze_the_loop wait_together",
     "explore": "chunks faults gil joblib nested pools pythons speedup waiting",
     "faults": "FAULTS POOLS go_wrong",
-    "figures": "break_even cores gains grid heartbeats heat_map outcomes race_bars "
-    "speedup startups stripes timeline waits",
+    "figures": "break_even cores gains grid heartbeats heat_map outcomes predictions "
+    "race_bars speedup startups stripes timeline waits",
     "laws": "amdahl fit_amdahl fit_overhead gustafson karp_flatt serial_or_overhead "
     "speedups",
     "machine": "ceiling connections cores describe gil_enabled pythons start_methods",

@@ -4,7 +4,7 @@ The functions take what was measured and nothing else. `function.draw(...)` retu
 figure and the sentence instead of showing them.
 """
 
-from helpers.figures.bars import cores, gains, race_bars, startups, waits
+from helpers.figures.bars import cores, gains, predictions, race_bars, startups, waits
 from helpers.figures.curves import MovingSpeedup, break_even, speedup
 from helpers.figures.grid import grid, heat_map
 from helpers.figures.look import png
@@ -21,6 +21,7 @@ __all__ = [
     "heat_map",
     "outcomes",
     "png",
+    "predictions",
     "race_bars",
     "speedup",
     "startups",

@@ -36,6 +36,7 @@ from helpers.machine import Cores
 from helpers.runs import Run
 
 if TYPE_CHECKING:
+    from helpers.advice import Advice
     from helpers.predict import Guess
 
 # What a process needs once weighs more in fewer waits than each of them does.
@@ -218,6 +219,43 @@ def waits(runs: Iterable[Run]) -> Drawn:
         memory.set_xticks([])
     finding(wall, _waits_title(runs, names))
     return figure, " ".join(map(_waits_sentence, names, runs))
+
+
+@shown
+def predictions(advice: "Advice") -> Drawn:
+    """Show how long the whole loop would take each way, and how sure that is.
+
+    Args:
+        advice: what `advise` returned.
+
+    Raises:
+        ValueError: nothing was measured.
+    """
+    predicted = advice.predicted
+    if not predicted:
+        raise ValueError(f"predictions: {advice.function} was not measured")
+    figure = new_figure(0.42 * len(predicted) + 1.1)
+    axes = figure.subplots()
+    for row, (way, (best, low, high)) in enumerate(predicted.items()):
+        bar(axes, row, way, best)
+        sides = [[best - low], [high - best]]
+        axes.errorbar(best, row, xerr=sides, color="black", capsize=4)
+    axes.axvline(predicted["serial"].best, color="dimgrey", linestyle=":")
+    name_rows(axes, [capital(way) for way in predicted])
+    bare(axes)
+    axes.set_xlabel("seconds for the whole loop (black: two standard errors)")
+    axes.set_xlim(left=0)
+    words = "Leave it a loop: no other way gains enough"
+    if advice.way != "serial":
+        gain = predicted["serial"].best / predicted[advice.way].best
+        words = f"{capital(advice.way)}: {gain:.1f} times as fast as the loop"
+    finding(axes, words)
+    said = [
+        f"{capital(way)}: {in_seconds(best)}, from {in_seconds(low)} to "
+        f"{in_seconds(high)}."
+        for way, (best, low, high) in predicted.items()
+    ]
+    return figure, " ".join(said)
 
 
 def _few_numbers(axes: Axes, label: str) -> None:

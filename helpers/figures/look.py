@@ -117,6 +117,8 @@ def _runs_in(thing: object) -> Iterator[Run]:
     """Yield the runs in what a figure is called with."""
     if isinstance(thing, Run):
         yield thing
+    elif isinstance(runs := getattr(thing, "runs", None), tuple):  # an Advice
+        yield from runs
     elif isinstance(thing, Iterable) and not isinstance(thing, str):
         for each in thing.values() if isinstance(thing, Mapping) else thing:
             yield from _runs_in(each)
