@@ -17,16 +17,19 @@ from helpers.machine import check_seconds, cores
 from helpers.runs import FORMAT, Run, as_data, load
 from helpers.said import say
 from helpers.travel import name_of
-from helpers.trial import CHUNK, ONE_BY_ONE, Found, Trial, told
+from helpers.trial import CHUNK, MOSTLY_WAITS, ONE_BY_ONE, Found, Trial, told
 
 # From plain to less plain. The later one must be clearly faster to be advised.
 PLAINEST = (
     *("serial", "threads", "asyncio", "processes", "joblib", "interpreters"),
     "multiprocessing_pool",
 )
+POOLS = PLAINEST[3:]
 # What saves less than this share of the loop's time isn't worth the trouble; and ways
 # whose times differ by less than the second are as good as each other.
 WORTH, ALIKE = 0.2, 0.1
+# How far two rounds may lie apart, as a share, where there was one only.
+ONE_ROUND = 0.2
 
 
 class Seconds(NamedTuple):
@@ -144,11 +147,18 @@ def _predicted(trial: Trial) -> dict[str, Seconds]:
     if not trial.found.seconds:
         return {}
     walls = {way: _whole(trial, way, run) for way, run in trial.runs.items()}
+    if "threads" in walls and trial.found.computing >= MOSTLY_WAITS:
+        # They need the loop's CPU time, on as many cores as they kept busy. They may
+        # look quicker beside other programs, as more of them ask for a core.
+        needed = walls.get("serial", trial.loop) * trial.found.computing
+        busy = max(trial.runs["threads"].cores_busy, 1e-9)
+        walls["threads"] = max(walls["threads"], needed / busy)
     if trial.bare:
         walls["serial"] = trial.bare * trial.found.tasks
     found = {"serial": _with_error(trial, trial.loop)}
     return found | {
-        way: _with_error(trial, wall, trial.runs[way]) for way, wall in walls.items()
+        way: _with_error(trial, wall, trial.runs.get(way))  # none if time ran out
+        for way, wall in walls.items()
     }
 
 
@@ -169,11 +179,11 @@ def _with_error(trial: Trial, whole: float, run: Run | None = None) -> Seconds:
     """Return a time with two standard errors: of the sample, and of the rounds."""
     found = trial.found
     tried = len(run.spans) if run else found.tried
-    walls = sorted(each.wall for each in run.rounds) if run else [1.0]
+    walls = sorted(each.wall for each in run.rounds) if run else [1.0, 1.0]
     left_out = math.sqrt(1 - tried / found.tasks)
     sample = left_out * found.spread / found.seconds / math.sqrt(tried)
-    rounds = (walls[-1] / walls[0] - 1) / 2
-    error = 2 * whole * math.hypot(sample, rounds)
+    apart = walls[-1] / walls[0] - 1 if len(walls) > 1 else ONE_ROUND
+    error = 2 * whole * math.hypot(sample, apart / 2)
     return Seconds(whole, max(0.0, whole - error), whole + error)
 
 
@@ -214,7 +224,9 @@ def _chosen(predicted: Mapping[str, Seconds]) -> str:
     if not sure:
         return "serial"
     best = min(each.best for each in sure.values())
-    good = [way for way, each in sure.items() if each.best <= best * (1 + ALIKE)]
+    # Pools of processes work alike: one that surely gains speaks for the plainer ones.
+    alike = sure.keys() | {way for way in predicted if way.split()[0] in POOLS}
+    good = [way for way in alike if predicted[way].best <= best * (1 + ALIKE)]
     return min(good, key=lambda way: PLAINEST.index(way.split()[0]))
 
 
@@ -227,10 +239,10 @@ def _because(
         return f"Leave it a loop: {found.alone}.", _to_change(found.alone)
     loop = predicted["serial"].best
     does = "computes" if found.computing > 0.7 else "computes and waits"
-    does = "waits" if found.computing < 0.3 else does
+    does = "waits" if found.computing < MOSTLY_WAITS else does
     first = (
         f"The loop of {found.tasks:,} tasks takes about {told(loop)} here; a task "
-        f"takes {told(found.seconds)} and mostly {does}."
+        f"takes {told(loop / found.tasks)} and mostly {does}."
     )
     others = {way: each.best for way, each in predicted.items() if way != "serial"}
     if chosen != "serial":
@@ -271,7 +283,7 @@ def _to_change(why: str) -> str:
 
 def _what_would_help(found: Found) -> str:
     """Return what would have to change for workers to gain something."""
-    if cores().allowed < 2 and found.computing > 0.5:
+    if cores().allowed < 2 and found.computing > MOSTLY_WAITS:
         return "This Python may use one core, and computing needs more of them."
     if found.cores > 1.3:
         return (

@@ -25,7 +25,7 @@ import numpy as np
 
 from helpers.machine import cores, start_method, start_methods
 from helpers.measure import growth, race, run
-from helpers.runs import Run
+from helpers.runs import Run, best_of
 from helpers.said import say
 from helpers.strategies import is_async
 from helpers.travel import name_of
@@ -43,6 +43,8 @@ TINY = 5e-5
 # The race: so many tasks and rounds at most, and not much longer than the loop itself
 # takes, but so many seconds in any case.
 MOST_TASKS, ROUNDS, LEAST = 20_000, 2, 4.0
+# Copies of inputs take no more memory than this, in bytes, as long as that is enough.
+MOST_COPIED = 5e8
 # A way that takes so many times as long as the best for a few tasks isn't raced.
 HOPELESS = 4
 # A task that computes for less than this share of its time.
@@ -222,8 +224,9 @@ class Trial:
         return not all(map(same, results, self.results))
 
 
-# Of a call: seconds, CPU seconds of its thread, CPU seconds of the process.
-Clocks = tuple[float, float, float]
+# Of a call: seconds, CPU seconds of its thread, CPU seconds of the process, and seconds
+# in which its thread could have run, had another program not had the core.
+Clocks = tuple[float, float, float, float]
 
 
 def called(function: Callable[[Any], Any], item: Any) -> tuple[Any, Clocks]:
@@ -231,11 +234,22 @@ def called(function: Callable[[Any], Any], item: Any) -> tuple[Any, Clocks]:
     if is_async(function):
         made = run(function, [item], "asyncio")
         (span,) = made.spans
-        return made.results[0], (span.end - span.start, span.cpu, span.cpu)
+        return made.results[0], (span.end - span.start, span.cpu, span.cpu, 0.0)
+    queued = seconds_queued()
     all_cpu, cpu, start = process_time(), thread_time(), perf_counter()
     result = function(item)
     seconds = perf_counter() - start
-    return result, (seconds, thread_time() - cpu, process_time() - all_cpu)
+    times = seconds, thread_time() - cpu, process_time() - all_cpu
+    return result, (*times, seconds_queued() - queued)
+
+
+def seconds_queued() -> float:
+    """Return for how long this thread has waited for a core; 0 where nobody counts."""
+    try:  # Linux: the second number, in ns (its documentation: scheduler statistics)
+        with open("/proc/thread-self/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, LookupError):
+        return 0.0
 
 
 def told_by(clocks: Sequence[Clocks]) -> dict[str, float]:
@@ -243,11 +257,12 @@ def told_by(clocks: Sequence[Clocks]) -> dict[str, float]:
     if not clocks:
         return {}
     walls = [wall for wall, *_ in clocks]
-    wall, cpu, all_cpu = (max(1e-9, sum(each)) for each in zip(*clocks, strict=True))
+    sums = (max(1e-9, sum(each)) for each in zip(*clocks, strict=True))
+    wall, cpu, all_cpu, queued = sums
     return {
         "seconds": fmean(walls),
         "spread": stdev(walls) if len(walls) > 1 else 0.0,
-        "computing": min(1.0, cpu / wall),
+        "computing": min(1.0, cpu / max(1e-9, wall - queued)),
         "cores": all_cpu / wall if wall > CHUNK else 1.0,
     }
 
@@ -360,7 +375,10 @@ def travels(trial: Trial) -> dict[str, str]:
             wrong = not trial.random and trial.differ(made.results)
             found[method] = "a process gives another result" if wrong else ""
     found.setdefault("forkserver", found["spawn"])
-    return {method: found.get(method, "") for method in start_methods()}
+    # A forked worker finds whatever has a name here.
+    packed = pickled(trial.function) is not None
+    found.setdefault("fork", "" if packed else found["spawn"])
+    return {method: found[method] for method in start_methods()}
 
 
 def try_ways(trial: Trial) -> dict[str, float]:
@@ -394,6 +412,12 @@ def try_ways(trial: Trial) -> dict[str, float]:
             continue
         trial.ways[way] = workers
         costs[way] = made.wall / tasks
+        # As many processes as there are cores can't do better, and cost more.
+        beaten = costs[way] < found.seconds / min(found.tasks, cores().allowed)
+        if kind == "threads" and found.computing < MOSTLY_WAITS and beaten:
+            words = "threads wait as well, and there may be more of them than cores"
+            trial.refused |= dict.fromkeys(("processes", "joblib"), words)
+            break
     return costs
 
 
@@ -408,7 +432,7 @@ def race_ways(trial: Trial, costs: Mapping[str, float]) -> None:
     for way, cost in costs.items():
         if cost > HOPELESS * best:
             del trial.ways[way]
-            words = f"a few tasks took it {cost / best:.0f} times as long as the best"
+            words = f"a few tasks took {cost / best:.0f} times as long as the best way"
             trial.refused[way.split()[0]] = words
     ways = trial.ways
     if not ways:
@@ -419,7 +443,9 @@ def race_ways(trial: Trial, costs: Mapping[str, float]) -> None:
     each = sum(costs[way] for way in ways) + found.seconds * (not waits)
     time = min(0.6 * trial.left, max(LEAST, ROUNDS * len(ways) * trial.loop))
     rounds, enough = ROUNDS, min(found.tasks, 2 * max(ways.values()))
-    while (count := min(found.tasks, MOST_TASKS, int(time / rounds / each))) < enough:
+    room = max(enough, int(MOST_COPIED / max(1, found.sent or 1)))
+    most = min(found.tasks, MOST_TASKS, room)
+    while (count := min(most, int(time / rounds / each))) < enough:
         rounds -= 1
         if not rounds:
             return  # too few to tell
@@ -429,9 +455,14 @@ def race_ways(trial: Trial, costs: Mapping[str, float]) -> None:
         f"{count:,} of the inputs: {calls * count:,} calls."
     )
     items = trial.copies(sorted(spread(found.tasks, count)), calls)
-    trial.runs = race(trial.function, items, turns, rounds, 0.0)
     if found.seconds < TINY and "serial" in turns:
         trial.bare = bare(trial.function, items) / count
+    for _ in range(rounds):  # one by one: what is done stays, if the time runs out
+        runs = race(trial.function, items, turns, 1, 0.0)
+        trial.runs = {
+            way: best_of([run, *filter(None, [trial.runs.get(way)])])
+            for way, run in runs.items()
+        }
 
 
 def bare(function: Callable[[Any], Any], items: Sequence[Any]) -> float:
@@ -526,7 +557,7 @@ def outside(function: Callable[..., Any]) -> dict[str, bytes]:
             with suppress(Exception):
                 named = inspect.getclosurevars(inspect.unwrap(each))
                 left |= {**named.globals, **named.nonlocals}
-                left["a default value"] = each.__defaults__
+                left[f"a default value of {each.__name__}"] = each.__defaults__
         elif (packed := pickled(each)) is not None:
             found[name] = packed
     return found

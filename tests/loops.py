@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from helpers.machine import gil_enabled
 from helpers.workloads import (
     count_tokens,
     countdown,
@@ -134,9 +135,12 @@ class Loop(NamedTuple):
     right: set[str]
 
 
-IN_PROCESSES = {"processes", "joblib", "multiprocessing_pool", "interpreters"}
 ALONE = {"serial"}
 THREADS = {"threads"}
+IN_PROCESSES = {"processes", "joblib", "multiprocessing_pool", "interpreters"}
+if not gil_enabled():  # then threads compute side by side
+    IN_PROCESSES |= THREADS
+CLOSURES = IN_PROCESSES & {"joblib", "threads"}
 
 LOOPS = {
     "computing": Loop(countdown, [1_500_000] * 120, IN_PROCESSES),
@@ -145,7 +149,7 @@ LOOPS = {
     "random": Loop(dice, [200_000] * 200, IN_PROCESSES),
     "NumPy's random": Loop(numpys_dice, [100] * 600, IN_PROCESSES),
     "long": Loop(countdown, [1_000_000] * 3000, IN_PROCESSES),
-    "a closure": Loop(multiplied_by(3), list(range(150)), {"joblib"}),
+    "a closure": Loop(multiplied_by(3), list(range(150)), CLOSURES),
     "waiting": Loop(nap, [0.05] * 80, THREADS),
     "waiting long": Loop(nap, [0.05] * 2000, THREADS),
     "waiting with a lock": Loop(locked, list(range(200)), THREADS),
