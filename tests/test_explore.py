@@ -26,12 +26,13 @@ from test_elsewhere import alive, descendants
 from helpers import explore, machine, server
 from helpers.explore import Explorer
 from helpers.explore.explorers import SAME
+from helpers.explore.replay import noted
 from helpers.faults import go_wrong
 from helpers.jobs import WORKLOADS
 from helpers.machine import Cores
 from helpers.measure import calibrate, race, run, sweep
 from helpers.pythons import Python
-from helpers.runs import Run, save
+from helpers.runs import Run, load, save
 from helpers.trace import Span, watched_countdown
 from helpers.workloads import countdown, nap, nap_async
 
@@ -74,7 +75,8 @@ def explored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callab
 def settled(explorer: Explorer) -> Explorer:
     """Wait until nothing is measured any more."""
     assert until(lambda: not explorer.measuring, seconds=60)
-    return explorer
+    with explorer.lock:  # held until the end has been said, too
+        return explorer
 
 
 def words(explorer: Explorer) -> str:
@@ -674,6 +676,96 @@ def test_what_was_saved_can_be_loaded_also_beside_a_broken_file(
         "newer.json",
         "none",
     ]
+
+
+# Replays.
+
+RECORDED = Path(__file__).parents[1] / "notebooks" / "recorded"
+
+
+@pytest.fixture
+def replay(tmp_path: Path) -> Path:
+    """Return a file with runs for two and for three threads, of a GIL explorer."""
+    path = tmp_path / "replay.json"
+    watched = [run(watched_countdown, [10_000] * n, "threads", n) for n in (3, 2)]
+    save(
+        path,
+        [
+            replace(each, made=each.made | noted({"workers": each.workers}))
+            for each in watched
+        ],
+    )
+    return path
+
+
+def test_a_replay_is_drawn_for_its_settings_without_measuring(
+    explored: Callable, replay: Path
+) -> None:
+    explorer = explored("gil")
+    explorer.controls["workers"].value = 1
+    settled(explorer).load(replay)
+    assert explorer.settings["workers"] == 3, "the first that there is"
+    assert not explorer.measuring and "3 threads" in words(explorer).lower()
+    three = pictures(explorer)
+    explorer.controls["workers"].value = 2
+    assert not explorer.measuring and pictures(explorer) != three
+    assert "recorded runs" in explorer.status.value
+    explorer.controls["workers"].value = 3
+    assert not explorer.measuring and pictures(explorer) == three
+    explorer.controls["workers"].value = 4
+    assert explorer.measuring, "for this there is no recording"
+
+
+def test_run_measures_in_place_of_a_replay(explored: Callable, replay: Path) -> None:
+    explorer = explored("gil")
+    explorer.load(replay)
+    assert "Recorded on" in explorer.picture.value
+    explorer.run()
+    here = pictures(settled(explorer))
+    assert "Recorded on" not in explorer.picture.value
+    explorer.controls["workers"].value = 3
+    assert "Recorded on" in explorer.picture.value
+    explorer.controls["workers"].value = 2
+    assert pictures(explorer) == here
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"setting workers": "two"},
+        {"setting workers": 10**9},
+        {"setting workers": None},
+        {"setting kind": "fibres"},
+        {"setting kind": 1},
+        {"setting colour": "red", "setting workers": 2},
+        {"setting ": True},
+    ],
+)
+def test_a_replay_of_what_controls_lack_is_a_run_like_others(
+    explored: Callable, replay: Path, made: dict[str, Any]
+) -> None:
+    explorer = explored("gil")
+    (two,) = [each for each in load(replay) if each.workers == 2]
+    plain = {k: v for k, v in two.made.items() if k != "setting workers"}
+    save(replay, [replace(two, made=plain | made)])
+    explorer.load(replay)
+    assert not explorer.measuring and "2 threads" in words(explorer).lower()
+
+
+@pytest.mark.parametrize(
+    "path", sorted(RECORDED.glob("replay_*")), ids=lambda path: path.stem
+)
+def test_recorded_replays_are_drawn(explored: Callable, path: Path) -> None:
+    explorer = explored(path.stem.removeprefix("replay_"))
+    explorer.load(path)
+    settings = explorer.replay.settings
+    # Else it would be drawn for settings that nobody has measured.
+    assert all(set(each) == set(explorer.controls) - {"serial"} for each in settings)
+    assert len(settings) > 5 and path.stat().st_size < 500_000
+    for each in (settings[0], settings[-1]):
+        for png, sentence in explorer.pictures(each):
+            assert png.startswith(b"\x89PNG") and "Recorded on" in sentence
+    assert not explorer.measuring
 
 
 def test_runs_of_two_machines_are_not_mixed(explored: Callable, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Explorer(Viewer):
         together: bool = False,
     ) -> None:
         self._shelf = Shelf(first := Kept(runs), together)
-        super().__init__(name, controls, self._shelf.drawing(draw))
+        super().__init__(name, controls, self._shelf.drawing(draw, self.rest_of))
         self._plan, self._measured = plan, Kept()
         self.run_button.on_click(lambda _: self.run())
         self.stop_button.on_click(lambda _: self.stop())
@@ -50,14 +50,11 @@ class Explorer(Viewer):
             if name in self._open:
                 self._open[name].close()
             self._open[name] = self
-            self._planned = self._job()
-            self._greet(first)
+            self._planned = self.job()
+            known = "Drawn from a run of this lesson" * bool(first.runs)
+            known = known or "Nothing measured yet"
+            self.say(self.show(first) or f"{known}. Move a control, or press Run.")
         self.conductor.watch_cells()
-
-    def _greet(self, first: Kept) -> None:
-        drawn = "Drawn from a run of this lesson" if first.runs else ""
-        said = f"{drawn or 'Nothing measured yet'}. Move a control, or press Run."
-        self.say(self.show(first) or said)
 
     @property
     def measuring(self) -> bool:
@@ -67,7 +64,7 @@ class Explorer(Viewer):
     def run(self) -> None:
         """Measure for the settings, also if that has been done before."""
         with self.lock:
-            job = self._job()
+            job = self.job()
             if job and not self.closed:
                 self.conductor.measure(self, job)
 
@@ -85,8 +82,7 @@ class Explorer(Viewer):
             self.make_way()
             self._shelf.clear()
             self._measured = Kept()
-            if self._open.get(self.name) is self:
-                del self._open[self.name]
+            self._open.pop(self.name, None)
             super().close()
 
     def make_way(self) -> None:
@@ -125,12 +121,12 @@ class Explorer(Viewer):
     def stopped(self) -> None:
         """Say that the job has been ended."""
         self.progress.value = 0
-        drawn = self.picture.value and " What is drawn was measured before."
+        drawn = " What is drawn was measured before." * bool(self.picture.value)
         self.say(f"Stopped.{drawn}")
 
     # What the reader's moves do.
 
-    def _job(self) -> Job | None:
+    def job(self) -> Job | None:
         """Return what to measure for the settings, or say why nothing can be."""
         try:
             return self._plan(**self.settings)
@@ -140,9 +136,14 @@ class Explorer(Viewer):
 
     def _moved(self, change: Any) -> None:
         with self.lock:
-            job, before = self._job(), self._planned
+            job, before = self.job(), self._planned
             self._planned = job
-            if job is None:
+            if self.turning:
+                return
+            recorded = None if self._shelf.has(job) else self.replay.at(self.settings)
+            if recorded and not (self.measuring and job == before):
+                self.turn_to(recorded, "Drawn from recorded runs. Run measures here.")
+            elif job is None:
                 self.make_way()
             elif job == before:
                 self.show_or_say(self.shown)
@@ -153,10 +154,8 @@ class Explorer(Viewer):
         """Draw what is kept of the job; measure what is missing."""
         kept = self._shelf.of(job)
         if kept and kept.complete:
-            self.make_way()
-            self.say("Drawn from kept runs. Run measures again.")
-            self.show_or_say(kept)
-            return
-        if kept and kept.rounds >= 1:
-            self.show_or_say(kept)  # fewer rounds than wanted, but at once
-        self.conductor.measure(self, job)
+            self.turn_to(kept, "Drawn from kept runs. Run measures again.")
+        else:
+            if kept and kept.rounds >= 1:
+                self.show_or_say(kept)  # fewer rounds than wanted, but at once
+            self.conductor.measure(self, job)

@@ -14,10 +14,13 @@ from helpers.explore.kept import (
     SAVED,
     Draw,
     Kept,
+    Picture,
     fetched,
     in_a_line,
     stored,
 )
+from helpers.explore.replay import Replay, options_of, plain
+from helpers.runs import Run
 
 # A visible focus, and pictures that grow with the page but never out of it.
 STYLE = """<style>
@@ -134,6 +137,9 @@ class Viewer(Frame):
         lock: held while anything is drawn or changed: matplotlib isn't made for several
             threads, and callbacks come on any (ipykernel 7 has one of its own for
             widgets).
+        shown: the runs that are drawn.
+        replay: what has been loaded for settings of the controls.
+        turning: whether a replay moves the controls, not the reader.
     """
 
     lock: ClassVar = threading.RLock()
@@ -141,7 +147,7 @@ class Viewer(Frame):
     def __init__(self, name: str, controls: Mapping[str, Any], draw: Draw) -> None:
         super().__init__(controls)
         self.name, self._draw = name, draw
-        self.shown = Kept()
+        self.shown, self.replay, self.turning = Kept(), Replay(), False
         self.save_button.on_click(lambda _: self.save())
         self.files.observe(self._uploaded, "value")
 
@@ -172,8 +178,56 @@ class Viewer(Frame):
 
     def close(self) -> None:
         """Take it off the page, and let go of its widgets, runs and pictures."""
-        self.shown = Kept()
+        self.shown, self.replay = Kept(), Replay()
         super().close()
+
+    def to_show(self, runs: list[Run]) -> Kept:
+        """Return what to draw of loaded runs: of a replay, what the controls can show.
+
+        If it has nothing for where they stand, they move to the first that they can.
+        """
+        self.replay = Replay(runs)
+        for settings in ({}, *self.replay.settings):
+            kept = self.turn(settings) and self.replay.at(self.settings)
+            if kept:
+                return kept
+        return Kept(runs)
+
+    def turn(self, settings: Mapping[str, Any]) -> bool:
+        """Move the controls, if each has such a value; measure and draw nothing."""
+        values = {name: self._value(name, value) for name, value in settings.items()}
+        if None in values.values():
+            return False
+        self.turning = True
+        for name, value in values.items():
+            self.controls[name].value = value
+        self.turning = False
+        return True
+
+    def _value(self, name: str, wanted: Any) -> Any:
+        """Return the value of a control that a file has so; None if there is none."""
+        control = self.controls.get(name)
+        if options := options_of(control):
+            return next((v for v in options.values() if plain(v) == wanted), None)
+        if control is None or not isinstance(wanted, int | float):
+            return None
+        low, high = getattr(control, "min", wanted), getattr(control, "max", wanted)
+        return wanted if low <= wanted <= high else None
+
+    def turn_to(self, kept: Kept, words: str) -> None:
+        """Draw what is kept, in place of what is being measured, and say so."""
+        self.make_way()
+        self.say(words)
+        self.show_or_say(kept)
+
+    def rest_of(self, runs: list[Run]) -> list[Run]:
+        """Return the replay that these runs belong to, nothing if to none."""
+        return self.replay.best() if any(r in self.replay for r in runs) else []
+
+    def pictures(self, settings: Mapping[str, Any]) -> list[Picture]:
+        """Return what the replay has for settings, drawn; nothing if it has nothing."""
+        kept = self.replay.at(settings)
+        return self._draw(kept.best(), **{**self.settings, **settings}) if kept else []
 
     def make_way(self) -> None:
         """Do what must be done before somebody's runs are drawn."""
@@ -202,7 +256,7 @@ class Viewer(Frame):
         with self.lock:
             if found:
                 self.make_way()
-                said.append(self.show(Kept(found)))
+                said.append(self.show(self.to_show(found)))
             self.say(*filter(None, said or ["No file was named."]))
 
 

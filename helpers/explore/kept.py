@@ -95,11 +95,18 @@ class Shelf:
         self._first = Kept()
         self._kept.clear()
 
-    def drawing(self, draw: Draw) -> Draw:
-        """Return a function that draws, with all jobs' runs too if they go together."""
+    def drawing(self, draw: Draw, rest_of: Callable[[list[Run]], list[Run]]) -> Draw:
+        """Return a function that draws, with all jobs' runs too if they go together.
+
+        Args:
+            draw: what draws runs, or runs and all jobs'.
+            rest_of: returns what to draw with runs instead, if they are from elsewhere.
+        """
         if not self._together:
             return draw
-        return lambda runs, **settings: draw(runs, self.best(), **settings)
+        return lambda runs, **settings: draw(
+            runs, rest_of(runs) or self.best(), **settings
+        )
 
     def best(self) -> list[Run]:
         """Return the best run of each way, of all jobs: the latest ones last."""
@@ -115,6 +122,11 @@ class Shelf:
     def of(self, job: Job) -> Kept | None:
         """Return what was measured for the job, if it is still there."""
         return self._kept.get(job)
+
+    def has(self, job: Job | None) -> bool:
+        """Return whether all that the job wants has been measured."""
+        kept = self._kept.get(job) if job else None
+        return kept is not None and kept.complete
 
     def begun(self, job: Job) -> Kept:
         """Return a new place for the runs of the job, instead of what was kept."""
