@@ -26,16 +26,20 @@ from typing import Any, NamedTuple
 
 from helpers.machine import facts, start_method, start_methods
 from helpers.mishaps import STEP, STRUCK, TASKS, WORKERS, Meet, Task
+from helpers.probe import Probe
 from helpers.pythons import PythonFailed, end, started
 from helpers.runs import Round, Run
 from helpers.trace import Span
-from helpers.workers import begin_interpreter
+from helpers.travel import Map, name_of
+from helpers.workers import begin_interpreter, scratch_folder
 
 # Seconds: the limit that the pool itself has for the task that is late.
 PATIENCE = 0.7
 # Seconds without a word or a sign of life after which something is taken to hang; and
 # after which it is ended, whatever it does.
 LIMIT, LONGEST = 1.5, 20.0
+# Seconds after which the caller is interrupted once more, if it has heard of nothing.
+AGAIN = 1.0
 # Seconds without a sign of life after which a task doesn't move any more.
 SILENCE = 0.2
 # Seconds that the end of a task may take that is ended: it doesn't run on then.
@@ -68,7 +72,8 @@ def go_wrong(fault: str, pool: str, moment: int = 3, limit: float = LIMIT) -> Ru
     Args:
         fault: a name from FAULTS. "kill" is a signal from outside, as the system sends
             one for want of memory; "interrupt" is what Stop and Ctrl+C send to the
-            program and its workers (on Windows: to the program). For "late" the pool
+            program and its workers (on Windows: to the program), and to the program
+            once more if it hasn't heard of it after a second. For "late" the pool
             gets a limit of 0.7 s of its own, as it offers one.
         pool: a name from POOLS, or "interpreters", which came with Python 3.14; a start
             method may follow: "processes spawn".
@@ -108,6 +113,32 @@ def go_wrong(fault: str, pool: str, moment: int = 3, limit: float = LIMIT) -> Ru
         run = _run_of(watched, pool, limit)
     methods = {"start method": method} if kind in PROCESSES else {}
     return replace(run, made=run.made | methods)
+
+
+def every_call(
+    function: Callable[[Any], Any], inputs: Iterable[Any], map_: Map, workers: int
+) -> Run:
+    """Run function over inputs, and note every call that came to its end.
+
+    So its spans are those too whose results were lost, or that were made again.
+
+    Args:
+        function: takes one input.
+        inputs: what it runs over.
+        map_: of a pool or a cluster of yours: its workers must find this kit.
+        workers: how many these are.
+    """
+    watched = Probe(function)
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder:
+        watched.begin(Path(folder, "calls"))
+        began = perf_counter()
+        results = list(map_(watched, inputs))
+        wall = perf_counter() - began
+        spans = tuple(call.span for call in watched.calls())
+    name, label = name_of(function), name_of(map_).replace("_", " ")
+    made = {"date": date.today().isoformat(), **facts()}
+    run = Run(name, label, workers, 0.0, began, wall, spans, results=results, made=made)
+    return replace(run, rounds=(Round(wall, run.cores_busy),))
 
 
 def _checked(fault: str, pool: str, moment: int, limit: float) -> tuple[str, str]:
@@ -241,14 +272,14 @@ class Watched:
     Attributes:
         process: the program.
         said: what it has said, by its first word: when, and facts.
-        struck: whether something was done to it.
+        struck: when something was done to it; 0 if nothing was yet.
         died: whether it ended by itself.
         left: how many of its workers were still there in the end.
     """
 
     def __init__(self, task: Task, pool: str, method: str) -> None:
         self.task, self.said = task, dict[str, list[Any]]()
-        self.struck, self.died, self.left = False, False, 0
+        self.struck, self.died, self.left = 0.0, False, 0
         root = str(Path(__file__).parent.parent)
         code = SERVE.format(root, (tuple(task), pool, method))
         try:
@@ -312,14 +343,31 @@ class Watched:
 
     def _strike(self) -> None:
         """Do from outside what the fault is, once its task is in the middle."""
-        if self.struck or self.task.fault not in ("kill", "interrupt"):
+        if self.task.fault not in ("kill", "interrupt"):
+            return
+        if self.struck:
+            self._interrupt_again()
             return
         for notes in self.notes():
             if notes.fault is not None:
-                self.struck = True
+                self.struck = perf_counter()
                 with suppress(OSError):
                     self._interrupt_or_kill(notes.span.pid)
                 Path(self.task.folder, STRUCK).touch()
+
+    def _interrupt_again(self) -> None:
+        """Press Stop once more where nothing came, as one does who waits for it.
+
+        Linux may hand a signal to any thread of the caller. If it isn't the one that
+        waits, that one does not wake up: with multiprocessing's pool, which has three
+        more, once in some hundred times.
+        """
+        waited = perf_counter() - self.struck
+        told = self.task.fault == "kill" or "came" in self.said
+        if not told and waited > AGAIN and sys.platform != "win32":
+            self.struck = perf_counter()
+            with suppress(OSError):
+                os.kill(self.process.pid, signal.SIGINT)
 
     def _interrupt_or_kill(self, worker: int) -> None:
         if self.task.fault == "kill":

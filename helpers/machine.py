@@ -191,6 +191,19 @@ def memory_in_use() -> int | None:
     return psutil.Process().memory_info().rss
 
 
+def give_back_memory() -> None:
+    """Have the C library give back what it kept of memory that is free again.
+
+    Else a task may fill that once more, and the process doesn't grow. It is glibc's to
+    do (malloc_trim(3)); elsewhere nothing happens, and a free-threaded Python has an
+    allocator of its own, which nobody can ask.
+    """
+    import ctypes
+
+    with suppress(OSError, TypeError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def connections(wanted: int = 1000) -> int:
     """Return how many connections this Python may have open at once, of those wanted.
 

@@ -21,6 +21,7 @@ from helpers.machine import (
     check_workers,
     cpu_seconds,
     facts,
+    give_back_memory,
     idle_seconds,
     memory_in_use,
 )
@@ -29,6 +30,7 @@ from helpers.runs import (
     Round,
     Run,
     best_of,
+    by_own_clocks,
     by_workers,
     load,
     save,
@@ -378,7 +380,13 @@ def _started(
             yield Started(map_, perf_counter() - began, 0)
             return
         last, ready = _all_there(function, map_, workers, chunk_of(strategy))
+        last = last if _one_clock(map_) else perf_counter()
         yield Started(map_, max(0.0, last - began), ready)
+
+
+def _one_clock(map_: Map) -> bool:
+    """Return whether its workers have this machine's clock: a cluster's may not."""
+    return getattr(map_, "one_clock", True)
 
 
 def _all_there(
@@ -416,6 +424,9 @@ def _one_round(
         wall, since = perf_counter() - began, idle_seconds()
         spent = _spent(used, cpu_seconds(others))
     results = [result for result, _ in answers]
+    spans, clocks = _spans(traced, [noted for _, noted in answers]), {}
+    if not _one_clock(started.map_):
+        spans, clocks = by_own_clocks(spans, began), {"clocks apart": True}
     if any(map(inspect.iscoroutine, results[:1])):
         for coroutine in results:
             coroutine.close()
@@ -430,13 +441,13 @@ def _one_round(
         startup=started.startup,
         began=began,
         wall=wall,
-        spans=_spans(traced, [noted for _, noted in answers]),
+        spans=spans,
         idle=None if idle is None or since is None else max(0.0, since - idle),
         first=serial,
         ready=started.ready,
         spent=spent,
         results=results,
-        made={"date": date.today().isoformat(), **facts()},
+        made={"date": date.today().isoformat(), **facts(), **clocks},
     )
     return replace(run, rounds=(Round(wall, run.cores_busy),))
 
@@ -470,6 +481,7 @@ def growth() -> Iterator[list[int]]:
     Yields the list of what is found, which the end of the `with` completes.
     """
     found: list[int] = []
+    give_back_memory()
     before, over = memory_in_use(), threading.Event()
 
     def look() -> None:

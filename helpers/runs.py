@@ -107,6 +107,11 @@ class Run:
         return min(1.0, sum(span.cpu for span in self.spans) / self.spent)
 
     @property
+    def one_clock(self) -> bool:
+        """Whether one machine's clock timed all; if not, each row has its own start."""
+        return not self.made.get("clocks apart")
+
+    @property
     def by_worker(self) -> dict[tuple[int, int], list[Span]]:
         """The spans of each worker that had a task, in order of their first start."""
         found: dict[tuple[int, int], list[Span]] = {}
@@ -128,7 +133,10 @@ class Run:
         """The share of the time with work in which two or more workers ran.
 
         Where a task watched itself, its unbroken stretches count, else all of it.
+        Unknown, nan, where the workers have different clocks.
         """
+        if not self.one_clock:
+            return math.nan
         return overlap(
             [span.stretches or ((span.start, span.end),) for span in self.spans]
         )
@@ -145,14 +153,7 @@ class Run:
         If not, as far as the clock shows it: they follow one another, and hardly later
         than at best. What is longer is a way to the worker and back.
         """
-        found, size = list[list[Span]](), self.chunksize
-        for spans in self.by_worker.values():
-            for before, span in zip([None, *spans], spans, strict=False):
-                if before and _together(before, span, size):
-                    found[-1].append(span)
-                else:
-                    found.append([span])
-        return sorted(found, key=lambda batch: batch[0].start)
+        return _batches(self)
 
     @property
     def switch_interval(self) -> float:
@@ -162,14 +163,7 @@ class Run:
         between, the system had taken its core, and it held the GIL all the same. The
         median of the turns, but for the first and the last; nan without any.
         """
-        pieces = sorted(
-            (start, end, span.worker)
-            for span in self.spans
-            for start, end in span.stretches
-        )
-        turns = [list(turn) for _, turn in groupby(pieces, key=lambda piece: piece[2])]
-        held = [turn[-1][1] - turn[0][0] for turn in turns[1:-1]]
-        return statistics.median(held) if held else math.nan
+        return _switch_interval(self)
 
     def save(self, path: str | Path) -> None:
         """Write the run to path as JSON, without the results."""
@@ -206,6 +200,25 @@ def _rows(spans: Iterable[Span]) -> list[list[Span]]:
     return rows
 
 
+def by_own_clocks(spans: Iterable[Span], began: float) -> tuple[Span, ...]:
+    """Return the spans of workers whose clocks differ, each worker's put to one start.
+
+    Args:
+        spans: timed by the clocks of their workers.
+        began: when the first task of each is to begin.
+    """
+    spans = list(spans)
+    first: dict[tuple[int, int], float] = {}
+    for span in spans:
+        first[span.worker] = min(span.start, first.get(span.worker, span.start))
+    return tuple(_moved(span, began - first[span.worker]) for span in spans)
+
+
+def _moved(span: Span, by: float) -> Span:
+    stretches = tuple((start + by, end + by) for start, end in span.stretches)
+    return span._replace(start=span.start + by, end=span.end + by, stretches=stretches)
+
+
 def _chunksize(run: Run) -> int:
     """Return how many tasks a strategy sends at a time; 0 if its name can't tell.
 
@@ -218,6 +231,26 @@ def _chunksize(run: Run) -> int:
     if kind == "multiprocessing_pool":  # as `Pool.map`: four chunks for each worker
         return told[-1] if told else math.ceil(len(run.spans) / (4 * run.workers))
     return 0
+
+
+def _batches(run: Run) -> list[list[Span]]:
+    found, size = list[list[Span]](), run.chunksize
+    for spans in run.by_worker.values():
+        for before, span in zip([None, *spans], spans, strict=False):
+            if before and _together(before, span, size):
+                found[-1].append(span)
+            else:
+                found.append([span])
+    return sorted(found, key=lambda batch: batch[0].start)
+
+
+def _switch_interval(run: Run) -> float:
+    pieces = sorted(
+        (start, end, span.worker) for span in run.spans for start, end in span.stretches
+    )
+    turns = [list(turn) for _, turn in groupby(pieces, key=lambda piece: piece[2])]
+    held = [turn[-1][1] - turn[0][0] for turn in turns[1:-1]]
+    return statistics.median(held) if held else math.nan
 
 
 def _together(before: Span, span: Span, size: int) -> bool:
@@ -293,16 +326,20 @@ def by_workers(runs: Iterable[Run]) -> dict[int, Run]:
 # Files of runs.
 
 
-def save(path: str | Path, runs: Iterable[Run], results: bool = False) -> None:
+def save(
+    path: str | Path, runs: Iterable[Run], results: bool = False, notes: Any = None
+) -> None:
     """Write several runs to one file as JSON.
 
     Args:
         path: of the file.
         runs: what is written.
         results: whether to write their results too, where JSON gives them back.
+        notes: what else the file is to hold, for `parsed` to return.
     """
     write = _with_results if results else as_data
-    _write(path, {"runs": [write(run) for run in runs]})
+    noted = {} if notes is None else {"notes": notes}
+    _write(path, {"runs": [write(run) for run in runs], **noted})
 
 
 def load(path: str | Path) -> list[Run]:
@@ -315,13 +352,26 @@ def load(path: str | Path) -> list[Run]:
     """
     path = Path(path)
     try:
-        return _read(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path.name}: this is not JSON ({error})") from None
-    except RecursionError:
-        raise ValueError(f"{path.name}: this is no saved run") from None
+        return parsed(path.read_text(encoding="utf-8"))[0]
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
+
+
+def parsed(written: str | bytes) -> tuple[list[Run], Any]:
+    """Return the runs in the text of a file of runs, and its notes, None without any.
+
+    The notes may be anything that JSON can be: who wrote them knows what is right.
+
+    Raises:
+        ValueError: there are no such runs, or the format is newer; in one line.
+    """
+    try:
+        content = _of_format(json.loads(written))
+        return _runs_of(content), content.get("notes")
+    except json.JSONDecodeError as error:
+        raise ValueError(f"this is not JSON ({error})") from None
+    except RecursionError:
+        raise ValueError("this is no saved run") from None
 
 
 def recorded(folder: str | Path) -> dict[str, Run]:
@@ -416,9 +466,8 @@ def _write(path: str | Path, content: dict[str, Any]) -> None:
     Path(path).write_text(text, encoding="utf-8")
 
 
-def _read(text: str) -> list[Run]:
-    written = _of_format(json.loads(text))
-    listed = written.get("runs", [written])
+def _runs_of(content: dict[str, Any]) -> list[Run]:
+    listed = content.get("runs", [content])
     if not isinstance(listed, list) or not listed:
         raise ValueError("it holds no runs")
     runs = [_run_of(each) for each in listed]

@@ -20,11 +20,13 @@ from multiprocessing.pool import IMapIterator, Pool
 from pickle import PicklingError
 from typing import Any, Literal, get_args
 
+from helpers.cluster import ClusterMap, client_of
 from helpers.machine import check_workers, start_methods
 from helpers.travel import Map, cannot_travel, name_of, packed, reported, stays
 from helpers.workers import (
     begin_interpreter,
     begin_work,
+    begun_pool,
     ended,
     in_own_loop,
     own_loky,
@@ -79,7 +81,7 @@ def multiprocessing_pool(
             sends, in four chunks for each worker.
     """
     context = safe_context(start_method)
-    with ended(context.Pool(workers, begin_work)) as pool:
+    with ended(begun_pool(context, workers)) as pool:
         each = 4 * workers
         yield packed(_watched_map(pool), lambda tasks: chunksize or ceil(tasks / each))
 
@@ -184,6 +186,21 @@ def asyncio(workers: int) -> Iterator[Map]:
     yield map_
 
 
+@contextmanager
+def dask(workers: int, address: str | None = None) -> Iterator[Map]:
+    """A cluster of Dask: its workers are processes, here or on other machines.
+
+    If some die their tasks are done again by others. So a task may run twice.
+
+    Args:
+        workers: how many; those of a cluster of yours, counted with their threads.
+        address: of its scheduler, "tcp://10.0.0.5:8786"; None for a cluster of its
+            own on this machine.
+    """
+    with client_of(workers, address) as client:
+        yield ClusterMap(client)
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Return whether the function is written with `async def`."""
     call = getattr(type(function), "__call__", None)  # noqa: B004
@@ -198,6 +215,7 @@ STRATEGIES: dict[str, Callable[..., AbstractContextManager[Map]]] = {
     "joblib": joblib,
     "interpreters": interpreters,
     "asyncio": asyncio,
+    "dask": dask,
 }
 
 
@@ -207,7 +225,8 @@ def start(strategy: str, workers: int) -> Iterator[Map]:
 
     Args:
         strategy: a name from STRATEGIES; its options may follow, after spaces, in the
-            order of its arguments: "processes spawn", "joblib loky 100".
+            order of its arguments: "processes spawn", "joblib loky 100",
+            "dask tcp://10.0.0.5:8786".
         workers: how many.
 
     Raises:
@@ -289,7 +308,7 @@ def parsed(strategy: str) -> tuple[Callable[..., Any], dict[str, Any]]:
 
 def _value(option: inspect.Parameter, word: str) -> str | int | None:
     """Return what a word means as the option of a strategy; None if it can't be one."""
-    if word in _choices(option):
+    if word in _choices(option) or (_takes_address(option) and "://" in word):
         return word
     number = int(word) if _takes_number(option) and word.isdecimal() else 0
     return number or None
@@ -297,6 +316,10 @@ def _value(option: inspect.Parameter, word: str) -> str | int | None:
 
 def _takes_number(option: inspect.Parameter) -> bool:
     return int in (option.annotation, *get_args(option.annotation))
+
+
+def _takes_address(option: inspect.Parameter) -> bool:
+    return option.name == "address"
 
 
 def _choices(option: inspect.Parameter) -> list[str]:
@@ -313,7 +336,11 @@ def _options_of(name: str, options: list[inspect.Parameter]) -> str:
     if not options:
         return f"{name!r} takes no options"
     allowed = [
-        " or ".join(_choices(option) + ["a number"] * _takes_number(option))
+        " or ".join(
+            _choices(option)
+            + ["a number"] * _takes_number(option)
+            + ["the address of a scheduler: tcp://…"] * _takes_address(option)
+        )
         for option in options
     ]
     return f"{name!r} may be followed by {', then by '.join(allowed)}"

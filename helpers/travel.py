@@ -114,7 +114,8 @@ def _unpacked(payload: bytes) -> Callable[[Any], Any]:
 
 def arrive(function: Callable[..., Any], seconds: float) -> None:
     """Sleep in a worker that has got the function, and what its module imports."""
-    sleep(seconds)
+    if seconds:  # Linux lets a thread sleep for 50 µs at least
+        sleep(seconds)
 
 
 def reported(

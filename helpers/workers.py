@@ -256,6 +256,26 @@ def _end_executor(pool: Any) -> None:
         manager.join(1)  # nobody may have to wait for ever
 
 
+def begun_pool(context: Any, workers: int) -> Pool:
+    """Return a pool of that context; an interrupt while it begins leaves no worker.
+
+    The pool itself ends those that it has started after an `Exception` only.
+    """
+    others = set(multiprocessing.active_children())
+    pool: Any = object.__new__(Pool)
+    try:
+        pool.__init__(workers, begin_work, context=context)
+    except BaseException:
+        if "_worker_handler" in vars(pool):  # it would start others in their place
+            pool._worker_handler._state = multiprocessing.pool.TERMINATE
+            pool._worker_handler.join(1)
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.kill()
+            worker.join(1)
+        raise
+    return pool
+
+
 def _end_pool(pool: Any) -> None:
     workers = processes_of(pool)
     # terminate() waits for a lock; a worker that was killed may have died with it.

@@ -14,6 +14,8 @@ from helpers.exercises.lesson_08 import (
 )
 from helpers.exercises.lesson_09 import cache_safely, choose_a_way
 from helpers.exercises.lesson_10 import get_the_log, keep_the_rest, stop_in_time
+from helpers.exercises.lesson_11 import safe_twice, scatter_once
+from helpers.exercises.lesson_12 import each_its_own_way
 
 __all__ = [
     "as_they_come",
@@ -21,6 +23,7 @@ __all__ = [
     "cancel_the_late",
     "cap_the_threads",
     "choose_a_way",
+    "each_its_own_way",
     "flatten",
     "get_the_log",
     "joblib_loop",
@@ -30,6 +33,8 @@ __all__ = [
     "mend_the_pool",
     "read_ahead",
     "read_the_law",
+    "safe_twice",
+    "scatter_once",
     "send_a_setting",
     "send_once",
     "shrink_the_serial_part",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from helpers import server, strategies
-from helpers.claims import fewer_cores_than
+from helpers.claims import fewer_cores_than, gil_off
 from helpers.exercises.attempt import Attempt, Steering, attempt, meeting, soon
 from helpers.exercises.exercise import WORDS, Answer, Exercise, Loop
 from helpers.exercises.verdict import Line
@@ -21,6 +21,8 @@ from helpers.runs import Run
 from helpers.said import say
 from helpers.travel import Map
 from helpers.workloads import fetch
+
+TRIES = 3
 
 
 class SortSix(Exercise):
@@ -92,8 +94,20 @@ class SortSix(Exercise):
 
             ways: dict[str | Map, int] = {"serial": 1, threads: 2, processes: 2}
             for name in names:
-                function, inputs = task_of(name)
-                self._races[name] = race(function, inputs, ways, rounds=2, budget=0)
+                self._races[name] = _race_of(name, ways)
+
+
+def _race_of(name: str, ways: Mapping[str | Map, int]) -> dict[str, Run]:
+    """Return the race of a function, until it shows what is known of it, or the last.
+
+    Other programs can hide for a moment that a second core helps; nothing feigns it.
+    """
+    (function, inputs), known = task_of(name), SortSix.KNOWN[name]
+    for _ in range(TRIES):
+        runs = race(function, inputs, ways, rounds=2, budget=0)
+        if kind_of(runs, known)[0] == known:
+            break
+    return runs
 
 
 def task_of(name: str) -> tuple[Answer, list[Any]]:
@@ -130,6 +144,8 @@ def kind_of(runs: Mapping[str, Run], known: str) -> tuple[str, str | None]:
     if found == known:
         return found, None
     why = fewer_cores_than(2, serial, threads, processes)
+    if known == "processes" and (why is None or callable(why)):
+        why = gil_off() or why
     why = why() if callable(why) else why
     return (known, why) if why else (found, None)
 

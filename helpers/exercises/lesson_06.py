@@ -48,7 +48,7 @@ class SendOnce(Loop):
 
     def tried(self, answer: Answer, watched: Probe, items: list[int]) -> Attempt:
         (array,) = self.setting
-        with _packed() as sizes, _files_with(array) as files:
+        with packed_arrays() as sizes, _files_with(array) as files:
             tried = super().tried(answer, watched, items)
         self._times = sum(sizes) / array.nbytes
         fresh = any(start.method in ("forkserver", "spawn") for start in tried.pools)
@@ -92,7 +92,7 @@ class SendOnce(Loop):
 
 
 @contextmanager
-def _packed() -> Iterator[list[int]]:
+def packed_arrays() -> Iterator[list[int]]:
     """Yield how many bytes each array has that is packed for another process.
 
     It is counted where it happens. Memory that is shared is not packed, nor is an

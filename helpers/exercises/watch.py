@@ -70,8 +70,10 @@ class Started:
     @property
     def lost_a_worker(self) -> bool:
         """Whether a worker of a `multiprocessing.Pool` died: it then waits for ever."""
-        waits = isinstance(self.pool, Pool) and self.is_open
-        return waits and any(process.exitcode for process in self.processes)
+        if not isinstance(self.pool, Pool):
+            return False
+        # In this order: a pool that is ended says so before its workers die of it.
+        return any(process.exitcode for process in self.processes) and self.is_open
 
     @property
     def expected(self) -> int:

@@ -7,18 +7,25 @@ figure and the sentence instead of showing them.
 from helpers.figures.bars import cores, gains, predictions, race_bars, startups, waits
 from helpers.figures.curves import MovingSpeedup, break_even, speedup
 from helpers.figures.grid import grid, heat_map
+from helpers.figures.laptops import Told, answers, guesses, laptops, systems
 from helpers.figures.look import png
 from helpers.figures.times import batches, heartbeats, outcomes, stripes, timeline
+from helpers.figures.tree import decision
 
 __all__ = [
     "MovingSpeedup",
+    "Told",
+    "answers",
     "batches",
     "break_even",
     "cores",
+    "decision",
     "gains",
     "grid",
+    "guesses",
     "heartbeats",
     "heat_map",
+    "laptops",
     "outcomes",
     "png",
     "predictions",
@@ -26,6 +33,7 @@ __all__ = [
     "speedup",
     "startups",
     "stripes",
+    "systems",
     "timeline",
     "waits",
 ]

@@ -241,21 +241,28 @@ def predictions(advice: "Advice") -> Drawn:
         sides = [[best - low], [high - best]]
         axes.errorbar(best, row, xerr=sides, color="black", capsize=4)
     axes.axvline(predicted["serial"].best, color="dimgrey", linestyle=":")
-    name_rows(axes, [capital(way) for way in predicted])
+    name_rows(axes, [_way(each) for each in predicted])
     bare(axes)
     axes.set_xlabel("seconds for the whole loop (black: two standard errors)")
     axes.set_xlim(left=0)
     words = "Leave it a loop: no other way gains enough"
     if advice.way != "serial":
         gain = predicted["serial"].best / predicted[advice.way].best
-        words = f"{capital(advice.way)}: {gain:.1f} times as fast as the loop"
+        words = f"{_way(advice.way)}: {gain:.1f} times as fast as the loop"
     finding(axes, words)
     said = [
-        f"{capital(way)}: {in_seconds(best)}, from {in_seconds(low)} to "
+        f"{_way(way)}: {in_seconds(best)}, from {in_seconds(low)} to "
         f"{in_seconds(high)}."
         for way, (best, low, high) in predicted.items()
     ]
     return figure, " ".join(said)
+
+
+def _way(name: str) -> str:
+    """Return a way as a reader says it: "processes 3" sends three tasks at a time."""
+    kind, *size = name.split()
+    words = capital(kind.replace("_", " "))
+    return f"{words}, chunks of {size[0]}" if size else words
 
 
 def _few_numbers(axes: Axes, label: str) -> None:

@@ -12,6 +12,7 @@ from IPython.display import Image, display
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
@@ -45,6 +46,8 @@ LOOKS = {
     "processes": Look("#D55E00", "s", "--"),
     "multiprocessing_pool": Look("#D55E00", "P", "--"),
     "joblib": Look("#009E73", "^", "-."),
+    # joblib can have it for its backend.
+    "dask": Look("#009E73", "X", (0, (1, 1))),
     "interpreters": Look("#CC79A7", "D", "-"),
     "asyncio": Look("#964128", ">", (0, (8, 2, 3, 2))),
 }
@@ -60,6 +63,8 @@ TITLE, LINE, SMALL = 85, 105, 0.17
 # Letters of a file's name, or of an error's text, that fit into a line; and of what a
 # file says of its making.
 LONGEST, WORD = 200, 40
+# Recorded runs from more places than so many are told of in short.
+PLACES = 3
 # Inches that the name of a row needs at least, and a panel whatever is beside it.
 LEGIBLE, LEAST = 0.17, 0.3
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}
@@ -134,11 +139,25 @@ def origins(runs: Iterable[Run]) -> str:
         if run.made.get("recorded") and not run.made.get("simulated"):
             place = fact_of(run, "date", "some day"), _machine(run)
             found.setdefault(place, {})[python_of(run) or "?"] = None
+    if len(found) > PLACES:
+        return _in_short(found)
     words = [
         f"recorded on {date}: Python {listed(list(pythons))}, {machine}"
         for (date, machine), pythons in found.items()
     ]
     return "; ".join(words)
+
+
+def _in_short(found: Mapping[tuple[str, str], Iterable[str]]) -> str:
+    """Return of recorded runs from many places on which days, and with what."""
+    days = sorted({day for day, _ in found})
+    pythons = sorted({python for each in found.values() for python in each})
+    machines = sorted({machine.rpartition(", ")[0] for _, machine in found})
+    when, which = (
+        each[0] if len(each) == 1 else f"{each[0]} to {each[-1]}"
+        for each in (days, pythons)
+    )
+    return f"recorded {when}: Python {which}, {cut(listed(machines), WORD)}"
 
 
 def python_of(run: Run) -> str:
@@ -523,3 +542,12 @@ def in_a_line(text: str, longest: int = LONGEST) -> str:
 def cut(text: str, longest: int) -> str:
     """Return a text of at most so many characters."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def drawable(text: str) -> str:
+    """Return a text with a box for each letter that the figures' font lacks.
+
+    That is what would be drawn for it anyway, after a warning.
+    """
+    font = get_font(findfont(FontProperties()))
+    return "".join(c if font.get_char_index(ord(c)) else "□" for c in text)

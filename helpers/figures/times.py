@@ -63,6 +63,9 @@ WORDS = 60
 # In rows of still fewer no gap is left between them: it would show as stripes.
 DENSE, DENSEST = 0.08, 0.02
 
+# Of workers on several machines: what stands below each other was not at one time.
+OWN_CLOCKS = "each row by its own clock"
+
 Corners = list[tuple[float, float]]
 
 
@@ -81,24 +84,31 @@ def stripes(*runs: Run, first: float = 0.1) -> Drawn:
     figure, drawn = panels(runs, 0.62)
     who = doers(runs)
     for (axes, _), name, run in zip(drawn, who, runs, strict=True):
-        zero = min(span.start for span in run.spans)
-        for row, spans in enumerate(run.lanes):
-            pieces = [
-                (1e3 * (start - zero), 1e3 * (end - start))
-                for span in spans
-                for start, end in span.stretches or ((span.start, span.end),)
-            ]
-            colour = look_of(run.strategy).colour
-            axes.broken_barh(pieces, (row - 0.4, 0.8), facecolor=colour)
+        fill_stripes(axes, run)
         finding(axes, _stripes_title(name, run))
     axes.set_xlim(0, 1e3 * first)
     axes.set_xlabel("milliseconds since the first worker began")
     return figure, " ".join(map(_stripes_sentence, who, runs))
 
 
+def fill_stripes(axes: Axes, run: Run) -> None:
+    """Draw a row for each worker, filled where it ran: in ms since the first began."""
+    zero = min(span.start for span in run.spans)
+    for row, spans in enumerate(run.lanes):
+        pieces = [
+            (1e3 * (start - zero), 1e3 * (end - start))
+            for span in spans
+            for start, end in span.stretches or ((span.start, span.end),)
+        ]
+        colour = look_of(run.strategy).colour
+        axes.broken_barh(pieces, (row - 0.4, 0.8), facecolor=colour)
+
+
 def _stripes_title(who: str, run: Run) -> str:
     if len(run.by_worker) == 1:
         return f"{who}: one counts"
+    if not run.one_clock:
+        return f"{who}: {OWN_CLOCKS}"
     if run.overlap > 0.7:
         return f"{who}: {'both' if run.workers == 2 else 'all'} count at the same time"
     if run.overlap > 0.1:
@@ -111,6 +121,8 @@ def _stripes_title(who: str, run: Run) -> str:
 
 
 def _stripes_sentence(who: str, run: Run) -> str:
+    if not run.one_clock:
+        return f"{_stripes_title(who, run)}."
     said = (
         f"{who}: two or more counted at once in {100 * run.overlap:.0f} % of the time"
     )
@@ -208,10 +220,11 @@ def _line(run: Run, height: float) -> float:
 def _timeline_title(who: str, run: Run) -> str:
     if faults.went_wrong(run):
         return faults.title_of(who, run)
-    return (
+    title = (
         f"{who}: {quantity(len(run.spans), 'task')} in "
         f"{in_seconds(run.wall)}, {run.cores_busy:.1f} cores busy"
     )
+    return title if run.one_clock else f"{title}; {OWN_CLOCKS}"
 
 
 def _timeline_sentence(who: str, run: Run) -> str:
