@@ -40,6 +40,11 @@ def pool_of_two(function: Function, items: list, pools: Executors) -> list:
         return list(pool.map(function, items))
 
 
+def as_many_as_items(function: Function, items: list, pools: Executors) -> list:
+    with pools(len(items)) as pool:
+        return list(pool.map(function, items))
+
+
 def pool_for_each(function: Function, items: list, pools: Executors) -> list:
     results = []
     for item in items:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 import pytest
@@ -18,6 +18,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from helpers import machine, workers
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
 
 START_METHODS = machine.start_methods()
 IN_PROCESSES = [
@@ -59,6 +62,19 @@ def shell(
     for name, module in list(sys.modules.items()):
         if tmp_path in Path(getattr(module, "__file__", None) or "").parents:
             del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator["Browser"]:
+    """Yield a browser, for the tests that look at pages."""
+    pytest.importorskip("playwright.sync_api")
+    import lab
+
+    program = lab.browser()
+    if program is None:
+        pytest.skip("no Chromium on this machine: nothing was seen in a browser")
+    with lab.chromium(program) as browser:
+        yield browser
 
 
 def workers_of(pid: int | None = None) -> list[psutil.Process]:
@@ -115,8 +131,9 @@ def nothing_stays() -> Iterator[None]:
 
 
 def threads_now() -> set[threading.Thread]:
-    """Return the threads but for the one with which tqdm watches its bars."""
-    return {each for each in threading.enumerate() if each.name != "tqdm_monitor"}
+    """Return the threads but for those that a library keeps: tqdm's, and Dask's."""
+    kept = ("tqdm_monitor", "Dask-Offload")
+    return {each for each in threading.enumerate() if not each.name.startswith(kept)}
 
 
 @contextmanager
@@ -127,3 +144,34 @@ def default_method(method: str) -> Iterator[None]:
         yield
     finally:
         multiprocessing.set_start_method(before, force=True)
+
+
+# A JupyterLab, and a browser: what they need is not there in every Python.
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="module")
+def lab(folder: Path) -> Iterator[str]:
+    """Yield the address of a JupyterLab that serves the lessons."""
+    from lab import serving
+
+    with serving(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def page(chromium: "Browser") -> "Page":
+    return chromium.new_page(viewport={"width": 1280, "height": 900})
+
+
+def press_until(key: str, wanted: "Locator") -> None:
+    """Press a key until what is wanted has the focus."""
+    for _ in range(60):
+        wanted.page.keyboard.press(key)
+        if wanted.evaluate_all("all => all.includes(document.activeElement)"):
+            return
+    raise AssertionError(f"{key} never leads to {wanted}")

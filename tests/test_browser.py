@@ -1,15 +1,14 @@
-"""A reader's view: every lesson in a real JupyterLab, in a real browser.
+"""A reader's view: the lessons in a real JupyterLab, in a real browser.
 
-With SCREENSHOTS set to the name of a folder, each screenful is stored there: light and
-dark, 1280 and 800 wide.
+With SCREENSHOTS set to the name of a folder, every lesson runs to its end, and each
+screenful is stored there: light and dark, 1280 and 800 wide.
 """
 
 import os
 import re
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -18,34 +17,45 @@ import psutil
 import pytest
 from conftest import until
 from lab import (
-    browser,
-    browsing,
+    accessibility_faults,
     close_notebook,
     open_notebook,
     run_all,
-    serving,
     show_cell,
     wait_for_words,
 )
-from lessons import LESSONS, answer, code_cells, read, said
+from lessons import CLASS, LESSONS, NOTEBOOKS, answer, code_cells, read, said
 from nbformat.v4 import new_code_cell, new_notebook
+
+from helpers.quiz import load_answers, questions
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 pytest.importorskip("playwright.sync_api")
-# For each lesson with an explorer: the control to press, and the key that moves it.
-MOVES: dict[str, tuple[Literal["slider"], str]] = {
-    "01_the_gil": ("slider", "ArrowRight"),
-    "02_threads_or_processes": ("slider", "ArrowRight"),
-    "04_joblib": ("slider", "ArrowRight"),
-    "05_speedup": ("slider", "ArrowLeft"),
-    "06_chunks_and_cargo": ("slider", "ArrowRight"),
-    "07_pools_inside_pools": ("slider", "ArrowLeft"),
-    "08_waiting_well": ("slider", "ArrowLeft"),
-    "09_without_the_gil": ("slider", "ArrowRight"),
-    "10_when_it_goes_wrong": ("slider", "ArrowRight"),
+# For each lesson with an explorer: the key that moves its first slider.
+MOVES = {
+    "01_the_gil": "ArrowRight",
+    "02_threads_or_processes": "ArrowRight",
+    "04_joblib": "ArrowRight",
+    "05_speedup": "ArrowLeft",
+    "06_chunks_and_cargo": "ArrowRight",
+    "07_pools_inside_pools": "ArrowLeft",
+    "08_waiting_well": "ArrowLeft",
+    "09_without_the_gil": "ArrowRight",
+    "10_when_it_goes_wrong": "ArrowRight",
 }
+EXPLORED = [
+    path
+    for path in LESSONS
+    if any("explore." in cell.source for cell in code_cells(read(path)))
+]
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+# Those with an explorer take longest, and nbval runs them: here one of them is enough.
+WHOLE = [path for path in NOTEBOOKS if path not in EXPLORED[1:] or SCREENSHOTS]
+
+# The handles of ipywidgets' sliders: their labels stand beside them, unconnected.
+NOT_OURS = ".noUi-handle"
 
 
 class Stopped(NamedTuple):
@@ -84,33 +94,8 @@ WAITING = Stopped(
 )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def lab(folder: Path) -> Iterator[str]:
-    """Yield the address of a JupyterLab that serves the lessons."""
-    with serving(folder) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator["Page"]:
-    program = browser()
-    if program is None:
-        pytest.skip(
-            "no Chromium on this machine: the lessons were not seen in a browser"
-        )
-    with browsing(program) as page:
-        yield page
-
-
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_a_lesson_runs_to_the_end_and_its_explorer_follows_the_keys(
-    lab: str, page: "Page", path: Path
-) -> None:
+@pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
+def test_a_lesson_runs_to_the_end(lab: str, page: "Page", path: Path) -> None:
     open_notebook(page, lab, path.name)
     assert page.get_by_text("Would you like to").count() == 0
     cells = code_cells(read(path))
@@ -119,17 +104,21 @@ def test_a_lesson_runs_to_the_end_and_its_explorer_follows_the_keys(
     assert "✓" in state["said"] and "✗" not in state["said"], state["said"]
     stored = [output for cell in cells for output in cell.outputs]
     assert state["pictures"] == sum("image/png" in o.get("data", {}) for o in stored)
-    explorers = [cell.id for cell in cells if "explore." in cell.source]
-    assert bool(explorers) == (path.stem in MOVES)
-    if explorers:
-        explorer = show_cell(page, explorers[0]).locator(".explorer")
-        role, key = MOVES[path.stem]
-        before = picture(explorer)
-        explorer.get_by_role(role).first.press(key)
-        wait_for_words(explorer, "Measured|Drawn from kept")
-        assert picture(explorer) != before
-    if screenshots := os.environ.get("SCREENSHOTS"):
-        take_screenshots(page, Path(screenshots) / path.stem)
+    if SCREENSHOTS:
+        take_screenshots(page, Path(SCREENSHOTS) / path.stem)
+    close_notebook(page)
+
+
+@pytest.mark.parametrize("path", EXPLORED, ids=lambda path: path.stem)
+def test_an_explorer_follows_the_keys(lab: str, page: "Page", path: Path) -> None:
+    open_notebook(page, lab, path.name)
+    cell = next(cell for cell in code_cells(read(path)) if "explore." in cell.source)
+    explorer = ready_explorer(page, cell.id)
+    before = picture(explorer)
+    press(explorer, 0, MOVES[path.stem])
+    wait_for_words(explorer, "Measured|Drawn from kept")
+    assert picture(explorer) != before and words(explorer)
+    assert accessibility_faults(page, ".explorer", but=NOT_OURS) == []
     close_notebook(page)
 
 
@@ -202,6 +191,29 @@ def test_an_exercise_is_solved_by_typing(
     said = show_cell(page, check).locator(".jp-OutputArea")
     said.get_by_text("All right").wait_for()
     assert said.get_by_text("○").count() == 0
+    close_notebook(page)
+
+
+def test_the_quiz_is_answered_by_key(lab: str, page: "Page", folder: Path) -> None:
+    open_notebook(page, lab, CLASS.name)
+    select_and_run(page, "imports")
+    select_and_run(page, "before")
+    shown = show_cell(page, "before").locator(".quiz")
+    shown.wait_for(timeout=60_000)
+    assert accessibility_faults(page, ".quiz") == []
+    asked = questions()
+    for each in asked:
+        first = shown.get_by_label(each.options[0], exact=True).first
+        first.focus()
+        for _ in range(each.right):
+            page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    shown.get_by_role("button", name="Save my answers").press("Enter")
+    wait_for_words(shown, "10 of 10 answered, and saved as quiz_before.json")
+    saved = load_answers(folder / "quiz_before.json")
+    assert saved == {each.name: each.answer for each in asked}
+    assert shown.get_by_text("shows it").count() == 0
     close_notebook(page)
 
 

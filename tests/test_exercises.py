@@ -58,10 +58,12 @@ SOLUTION_OPTIONS = {"too_many_trips": {"why": "b"}}
 PRELUDE = """
 import asyncio
 import multiprocessing
+import os
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures import wait
 from functools import partial
+from pathlib import Path
 from threading import Event
 from joblib import Parallel, delayed
 """
@@ -134,7 +136,7 @@ def assert_named(lines: Iterator[Line], *fragments: str) -> None:
 def test_there_are_two_or_three_for_each_lesson() -> None:
     assert set(EXERCISES) == set(STUBS)
     lessons = [exercise.lesson for exercise in EXERCISES.values()]
-    assert {lessons.count(lesson) for lesson in set(lessons)} <= {2, 3}
+    assert {lessons.count(lesson) for lesson in set(lessons)} <= {1, 2, 3}
     for name, exercise in EXERCISES.items():
         assert exercise.name == name
 
@@ -175,6 +177,9 @@ STUBS = {
     "keep_the_rest": ["The error of one bad input came out, and all results are lost"],
     "stop_in_time": ["all went on to their end: nobody told them"],
     "get_the_log": ["No record came to your handler"],
+    "safe_twice": ["left its lines twice", "itself is opened to write"],
+    "scatter_once": ["The array was sent 12 times, for 12 tasks"],
+    "each_its_own_way": ["Processes fetched the pages", "Workers gave the grades"],
 }
 
 
@@ -639,6 +644,79 @@ def test_shrink_the_serial_part(
     answer: Answer, fragments: list[str], impatient: None
 ) -> None:
     assert_named(exercises.shrink_the_serial_part.judge(answer), *fragments)
+
+
+def in_three_steps(
+    fetch: Answer,
+    read: Answer,
+    grade: Answer,
+    addresses: list,
+    fetches: Answer,
+    reads: Answer,
+    grades: Answer = in_a_row,
+) -> list:
+    return list(grades(grade, list(reads(read, list(fetches(fetch, addresses))))))
+
+
+def all_in_one_task(
+    fetch: Answer, read: Answer, grade: Answer, addresses: list
+) -> list:
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda each: grade(read(fetch(each))), addresses))
+
+
+IN_EIGHT = partial(answers.as_many_as_items, pools=ThreadPoolExecutor)
+
+
+@pytest.mark.parametrize(
+    "answer, fragments",
+    [
+        wrong(in_three_steps, fetches=IN_EIGHT, reads=IN_PROCESSES),
+        wrong(
+            in_three_steps,
+            "fewer workers than fetches",
+            fetches=partial(answers.pool_of_two, **THREADS),
+            reads=IN_PROCESSES,
+        ),
+        wrong(
+            in_three_steps,
+            "Processes fetched the pages",
+            fetches=IN_PROCESSES,
+            reads=IN_PROCESSES,
+        ),
+        wrong(
+            in_three_steps,
+            "The pages ran one after the other",
+            fetches=IN_EIGHT,
+            reads=in_a_row,
+        ),
+        wrong(in_three_steps, IN_THREADS, fetches=IN_EIGHT, reads=IN_EIGHT),
+        wrong(
+            in_three_steps,
+            "Workers gave the grades",
+            fetches=IN_EIGHT,
+            reads=IN_PROCESSES,
+            grades=IN_PROCESSES,
+        ),
+        wrong(
+            in_three_steps,
+            DISORDERED,
+            fetches=partial(answers.backwards, **THREADS),
+            reads=IN_PROCESSES,
+        ),
+        wrong(
+            in_three_steps,
+            HID,
+            fetches=partial(answers.hides_errors, **THREADS),
+            reads=IN_PROCESSES,
+        ),
+        wrong(all_in_one_task, IN_THREADS, "Workers gave the grades"),
+    ],
+)
+def test_each_its_own_way(
+    answer: Answer, fragments: list[str], impatient: None
+) -> None:
+    assert_named(exercises.each_its_own_way.judge(answer), *fragments)
 
 
 def serial_part(speedup: float, workers: float) -> float:

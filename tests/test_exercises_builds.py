@@ -557,7 +557,7 @@ def test_one_lock_for_all() -> None:
 @pytest.mark.parametrize("way", WAYS[1:])
 def test_the_table_is_true_of_the_pythons_here(way: str) -> None:
     """What can't keep several cores busy can't, and what can does."""
-    n = calibrate(countdown, 0.2)
+    n = calibrate(countdown, 0.4)  # a virtual machine may let new processes wait
     for python in pythons():
 
         def measure(path: str = python.path) -> Run:
@@ -570,7 +570,7 @@ def test_the_table_is_true_of_the_pythons_here(way: str) -> None:
         elif "take turns" in why:
             assert measure().cores_busy < 1.2
         else:
-            assert_with_two_cores(measure, lambda made: made.cores_busy > 1.3, 4)
+            assert_with_two_cores(measure, lambda made: made.cores_busy > 1.3, 6)
 
 
 def test_what_needs_one_lock_gains_nothing_on_the_pythons_here() -> None:

@@ -183,19 +183,8 @@ def tried_again(work: Answer, inputs: list) -> Rest:
         return each_kept(work, inputs)
 
 
-def left_open(work: Answer, inputs: list) -> Rest:
-    results, errors = [], {}
-    pool = ProcessPoolExecutor(2)
-    for each, future in [(each, pool.submit(work, each)) for each in inputs]:
-        try:
-            results.append(future.result())
-        except Exception as error:
-            errors[each] = error
-    return results, errors
-
-
-def open_after_stop(work: Answer, inputs: list) -> Rest:
-    """What waits is cancelled, but the pool stays open."""
+def open_after_stop(work: Answer, inputs: list, closes: bool = True) -> Rest:
+    """What waits is cancelled, but the pool stays open; or it always does."""
     results, errors = [], {}
     pool = ProcessPoolExecutor(2)
     futures = {each: pool.submit(work, each) for each in inputs}
@@ -209,7 +198,8 @@ def open_after_stop(work: Answer, inputs: list) -> Rest:
         for future in futures.values():
             future.cancel()
         raise
-    pool.shutdown()
+    if closes:
+        pool.shutdown()
     return results, errors
 
 
@@ -307,7 +297,7 @@ IN_TWO_THREADS = partial(answers.pool_of_two, pools=ThreadPoolExecutor)
             FOR_EACH,
             answer=partial(answers.pool_for_each, pools=ThreadPoolExecutor),
         ),
-        wrong(left_open, OPEN),
+        wrong(open_after_stop, OPEN, closes=False),
         wrong(open_after_stop, OPEN),
     ],
 )
@@ -500,7 +490,7 @@ def at_once(work: Answer, inputs: list, seconds: float) -> dict:
     stop = Event()
     with ThreadPoolExecutor(len(inputs)) as pool:
         futures = {each: pool.submit(work, each, stop) for each in inputs}
-        time.sleep(0.1)
+        time.sleep(0.02)
         stop.set()
     return {each: future.result() for each, future in futures.items()}
 

@@ -151,6 +151,24 @@ def calls(run: Run) -> dict[str, tuple]:
         "waits": ([race(run)["serial"], RUNS["usual"], run],),
         "heartbeats": (ticks_of(run),),
         "predictions": (advised(race(run)),),
+        "decision": (advised(race(run)),),
+        "laptops": ({"ada": swept(run), "bob": swept(RUNS["usual"])}, {"ada": 1.9}),
+        "systems": (
+            {"Linux": {"threads": run, "processes": run}, "macOS": {"threads": run}},
+        ),
+        "guesses": (
+            {
+                "How long?": [figures.Told(run.wall, 2.0, True, "s")],
+                "Which?": [
+                    figures.Told("threads", "processes"),
+                    figures.Told("a", "b"),
+                ],
+            },
+        ),
+        "answers": (
+            {"GIL": [True, False], "locks": [False]},
+            {"GIL": [True, True], "waits": [True]},
+        ),
     }
 
 
@@ -795,7 +813,15 @@ def all_by(thing: Any, python: str, recorded: bool = True, **made: Any) -> Any:
     return thing
 
 
-OF_RUNS = sorted(calls(RUNS["usual"]).keys() - {"cores", "grid", "heartbeats"})
+OF_OTHERS = {"answers", "cores", "grid", "guesses", "heartbeats"}
+OF_RUNS = sorted(calls(RUNS["usual"]).keys() - OF_OTHERS)
+
+
+def test_runs_of_a_whole_class_are_told_of_in_short() -> None:
+    days = [f"2026-11-{day}" for day in range(10, 30)]
+    runs = [by(RUNS["usual"], "3.14.2", date=day) for day in days]
+    words = "recorded 2026-11-10 to 2026-11-29: Python 3.14.2, Linux"
+    assert look.origins(runs) == words
 
 
 @pytest.mark.parametrize("name", OF_RUNS)

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 
 import nbformat
 import pytest
-from lessons import FOLDER, LESSONS, code_cells, read, said
+from lessons import FOLDER, LESSONS, NOTEBOOKS, code_cells, read, said
 from nbformat import NotebookNode
 
 KNOWN_TAGS = {"nbval-ignore-output", "raises-exception"}
@@ -23,7 +23,7 @@ to_read_through = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def path(request: pytest.FixtureRequest) -> Path:
     return request.param
 
@@ -164,7 +164,7 @@ def test_it_stores_nothing_of_the_machine_that_ran_it(path: Path) -> None:
     assert set(stored["metadata"]) == {"kernelspec", "language_info"}
     assert stored["metadata"]["language_info"] == {"name": "python"}
     for cell in stored["cells"]:
-        assert set(cell["metadata"]) <= {"tags"}
+        assert set(cell["metadata"]) <= {"tags", "slideshow"}
         for output in cell.get("outputs", []):
             output.get("data", {}).pop("image/png", None)
         outputs = json.dumps(cell.get("outputs", []))
@@ -189,6 +189,7 @@ def test_its_links_lead_somewhere(path: Path, lesson: NotebookNode) -> None:
                 assert parts.fragment in names, target
 
 
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_every_lesson_is_in_the_contents(path: Path) -> None:
     contents = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
     assert path.name in contents

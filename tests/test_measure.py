@@ -103,20 +103,25 @@ def test_race_takes_turns_and_keeps_every_round() -> None:
         return x
 
     ways = {"serial": 1, "threads": 2}
-    runs = race(note, [0.01, 0.02], ways, rounds=4, budget=0)
+    runs = race(note, [0.01, 0.1], ways, rounds=4, budget=0)
     assert list(runs) == list(ways)
-    assert order == [(way, x) for way in ways for x in (0.01, 0.02)] * 4
+    assert order == [(way, x) for way in ways for x in (0.01, 0.1)] * 4
     for name, best in runs.items():
         assert len(best.rounds) == 4
         assert best.wall == min(round.wall for round in best.rounds)
         assert best.strategy == name
-        assert best.results == [0.01, 0.02]
+        assert best.results == [0.01, 0.1]
 
 
 def test_race_goes_on_until_the_answer_is_clear() -> None:
-    naps = iter([0.1, 0.15, 0.2, 0.25, 0.1, 0.3])
-    runs = race(lambda _: nap(next(naps)), [0], {"serial": 1}, rounds=2)
-    assert len(runs["serial"].rounds) == 5
+    """The first of these naps that lasts about as long as the best is the fifth."""
+    naps = [0.1, 0.15, 0.2, 0.25, 0.1, *[0.3] * 9]
+    left = iter(naps)
+    runs = race(lambda _: nap(next(left)), [0], {"serial": 1}, rounds=2)
+    took = [each.wall for each in runs["serial"].rounds]
+    if any(long > 1.05 * nap for long, nap in zip(took, naps, strict=False)):
+        pytest.skip("other programs made the naps longer")
+    assert len(took) == 5
 
 
 def test_sweep() -> None:

@@ -6,6 +6,8 @@ It hides no miss, and always exits with 0: the numbers are there to be read.
 
 import asyncio
 import gc
+import importlib
+import json
 import os
 import statistics
 import subprocess
@@ -14,7 +16,12 @@ import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    nullcontext,
+    redirect_stdout,
+)
 from functools import partial
 from multiprocessing import Pool, get_context
 from pathlib import Path
@@ -25,11 +32,13 @@ import lab
 import nbformat
 from joblib import Parallel, delayed
 from jupyter_client.manager import start_new_kernel
-from lessons import LESSONS
+from lessons import FOLDER, NOTEBOOKS
 from nbformat.v4 import new_code_cell, new_notebook
 
-from helpers import figures, machine, server
+from helpers import figures, gallery, machine, server
+from helpers.advice import advise
 from helpers.measure import calibrate, race, run
+from helpers.probe import Probe
 from helpers.strategies import start
 from helpers.trace import Traced, watched_countdown
 from helpers.travel import Map, packed
@@ -37,6 +46,8 @@ from helpers.workers import begin_work
 from helpers.workloads import Multiply, countdown, fetch, fetch_async, nap, nap_async
 
 ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "tests"))  # workers find it too
+loops = importlib.import_module("loops")
 PUBLISHED = 1.67
 
 
@@ -175,6 +186,27 @@ def strategies_cost_little(rounds: int = 15) -> None:
                 note = f"{each[0]:.3g} and {each[1]:.3g} µs each"
                 title = f"{name} ÷ the bare call, {what}"
                 row(title, ratio, f"≤ {reach:g}", ratio <= reach, note)
+
+
+def dask_costs_little(rounds: int = 5) -> None:
+    """The strategy `dask` and the bare client's map, both with a cluster of two."""
+    try:
+        from helpers.cluster import client_of
+
+        with start("dask", 2) as kit, client_of(2) as client:
+
+            def bare(function: Callable[[Any], Any], inputs: Iterable[Any]) -> Any:
+                return client.gather(client.map(function, list(inputs), pure=False))
+
+            maps: dict[str, Map] = {"kit": kit, "bare": bare}
+            calls = {who: partial(took, maps[who], abs, range(500)) for who in maps}
+            spent = by_turns(calls, rounds)
+    except ValueError as missing:
+        print(f"dask ÷ the bare client.map: {missing}")
+        return
+    ratio = spent["kit"] / spent["bare"]
+    note = f"{2 * spent['kit']:.3g} and {2 * spent['bare']:.3g} ms each"
+    row("dask ÷ the bare client.map, 500 × abs", ratio, "≤ 2", ratio <= 2, note)
 
 
 def awaited(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -346,6 +378,24 @@ def heat_maps_are_soon_there() -> None:
         row(f"seconds to draw that of lesson {lesson}", took, "≤ 0.5", took <= 0.5)
 
 
+def galleries_are_soon_there(files: int = 100) -> None:
+    """So many files for the class, a tenth of them broken, read, drawn and shown."""
+    recorded = sorted((FOLDER / "recorded" / "class").glob("*.json"))
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(files):
+            content = json.loads(recorded[number % len(recorded)].read_text("utf-8"))
+            content["notes"] |= {"number": str(number), "nickname": f"reader {number}"}
+            text = json.dumps(content)
+            whole = text if number % 10 else text[:-100]
+            Path(folder, f"class_{number}.json").write_text(whole, encoding="utf-8")
+        began = perf_counter()
+        with redirect_stdout(None):
+            gallery.class_gallery(folder)
+        spent = perf_counter() - began
+    what = f"seconds to read and draw {files} files for the class"
+    row(what, spent, "≤ 5", spent <= 5)
+
+
 def drawing(*what: Any, **options: Any) -> float:
     """Draw a heat map as a PNG; return the seconds it took."""
     began = perf_counter()
@@ -501,8 +551,52 @@ def keys_change_the_picture(presses: int = 50) -> None:
     row(what, median, "≤ 250", median <= 250, note)
 
 
+def advice_comes_true(budget: float = 12.0) -> None:
+    """Each loop of the tests, whole, in the way that was advised for it.
+
+    Loops that take over a minute are left out, and those with nothing to predict.
+    """
+    off = {}
+    for name, (function, inputs, _) in loops.LOOPS.items():
+        with redirect_stdout(None):
+            told = advise(function, inputs, budget)
+        if told.found.alone or told.predicted[told.way].best > 60:
+            continue
+        made = run(function, inputs, told.way, told.workers)
+        measured = made.startup + made.wall
+        if told.way == "serial":  # without what notes who did a task
+            measured = took(map, function, inputs)
+        off[name] = abs(told.predicted[told.way].best / measured - 1)
+    near = sum(each <= 0.25 for each in off.values())
+    far = sorted(
+        (name for name in off if off[name] > 0.25), key=lambda name: -off[name]
+    )
+    note = f"{near} of {len(off)}" + (f", not {', '.join(far)}" if far else "")
+    what = "advice: loops whose predicted time is within 25 % ÷ all"
+    row(what, near / len(off), "≥ 0.75", near >= 0.75 * len(off), note)
+
+
+def advice_costs_little(budget: float = 12.0) -> None:
+    """The share of an advice's time in which its function ran nowhere."""
+    n = calibrate(countdown, 0.01)
+    counted = Probe(countdown)
+    with tempfile.TemporaryDirectory() as folder:
+        counted.begin(Path(folder, "calls"))
+        with redirect_stdout(None):
+            told = advise(counted, [n] * 1000, budget)
+        spans = [(each.span.start, each.span.end) for each in counted.calls()]
+    inside, until = 0.0, 0.0
+    for start_, end in sorted(spans):
+        inside += max(0.0, end - max(start_, until))
+        until = max(until, end)
+    outside = 1 - inside / told.found.spent
+    note = f"{outside * told.found.spent:.1f} of {told.found.spent:.1f} s"
+    what = "advice: time when its function ran nowhere ÷ all of it"
+    row(what, outside, "≤ 0.33", outside <= 0.33, note)
+
+
 def lessons_are_short() -> None:
-    for lesson in LESSONS:
+    for lesson in NOTEBOOKS:
         command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-x", str(lesson)]
         began = perf_counter()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -521,6 +615,7 @@ BENCHMARKS = (
     pools_reach_the_ceiling,
     tracing_is_cheap,
     strategies_cost_little,
+    dask_costs_little,
     a_thousand_wait,
     workers_start_fast,
     other_pythons_measure_alike,
@@ -528,9 +623,12 @@ BENCHMARKS = (
     joblib_counts_down,
     chunks_leave_more_for_the_tasks,
     heat_maps_are_soon_there,
+    galleries_are_soon_there,
     tiny_tasks_do_not_add_up,
     explorers_redraw_at_once,
     keys_change_the_picture,
+    advice_costs_little,
+    advice_comes_true,
     lessons_are_short,
 )
 

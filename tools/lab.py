@@ -1,5 +1,7 @@
 """A real JupyterLab and a real browser, for the tests and benchmarks that need them."""
 
+import importlib.util
+import json
 import os
 import secrets
 import shutil
@@ -9,16 +11,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nbformat
-from lessons import FOLDER, LESSONS, code_cells, read
+from lessons import FOLDER, NOTEBOOKS, code_cells, read
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = [
@@ -46,6 +48,13 @@ STATE = """() => {
       .filter(output => output.data && "image/png" in output.data).length,
   };
 }"""
+WCAG = {
+    "type": "tag",
+    "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"],
+}
+AXE = """([where, options]) => axe.run(where, options).then(({violations}) =>
+  violations.flatMap(({id, nodes}) => nodes.map(({html, failureSummary}) =>
+    ({id, where: html.slice(0, 200) + " " + failureSummary}))))"""
 # Shows the cell of that id at the top of the page, and makes it the active one.
 SHOW_CELL = """id => {
   const content = window.jupyterapp.shell.currentWidget.content;
@@ -56,15 +65,20 @@ SHOW_CELL = """id => {
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve the lessons, without outputs, from folder; yield JupyterLab's address.
+def serving(folder: Path, outputs: bool = False) -> Iterator[str]:
+    """Serve the lessons from folder; yield JupyterLab's address.
 
     The address has the token: nobody else on this machine gets in.
+
+    Args:
+        folder: an empty one, to which the lessons are copied.
+        outputs: whether the lessons keep their stored outputs.
     """
     shutil.copytree(FOLDER / "recorded", folder / "recorded")
-    for path in LESSONS:
+    shutil.copy(FOLDER / "rise.css", folder)
+    for path in NOTEBOOKS:
         lesson = read(path)
-        for cell in code_cells(lesson):
+        for cell in [] if outputs else code_cells(lesson):
             cell.outputs, cell.execution_count = [], None
         nbformat.write(lesson, folder / path.name)
     port = _free_port()
@@ -116,16 +130,46 @@ def browser() -> str | None:
 
 
 @contextmanager
-def browsing(program: str) -> Iterator["Page"]:
-    """Start the browser; yield a page."""
+def chromium(program: str) -> Iterator["Browser"]:
+    """Start the browser; yield it."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=program, args=FLAGS)
+        started = play.chromium.launch(executable_path=program, args=FLAGS)
         try:
-            yield chromium.new_page(viewport={"width": 1280, "height": 900})
+            yield started
         finally:
-            chromium.close()
+            started.close()
+
+
+@contextmanager
+def browsing(program: str) -> Iterator["Page"]:
+    """Start the browser; yield a page."""
+    with chromium(program) as started:
+        yield started.new_page(viewport={"width": 1280, "height": 900})
+
+
+def accessibility_faults(
+    page: "Page", within: str = "html", *, but: str = "", rules: Sequence[str] = ()
+) -> list[str]:
+    """Return what axe-core finds against WCAG 2.2, levels A and AA, on a page.
+
+    Args:
+        page: as it is shown now.
+        within: what is looked at, as a selector of CSS.
+        but: what in it is not, if anything.
+        rules: the rules to look at, by their names in axe-core; () is all of them.
+    """
+    # Its module, when imported, reads that file in the system's own encoding.
+    module = importlib.util.find_spec("axe_playwright_python")
+    assert module is not None and module.origin is not None
+    axe = Path(module.origin).with_name("axe.min.js")
+    page.evaluate(axe.read_text(encoding="utf-8"))
+    only = {"type": "rule", "values": rules} if rules else WCAG
+    where = {"include": [[within]], "exclude": [[but]] if but else []}
+    # What it loads of style sheets itself, it looks for in the wrong folder.
+    found = page.evaluate(AXE, [where, {"runOnly": only, "preload": False}])
+    return [f"{fault['id']}: {fault['where']}" for fault in found]
 
 
 def open_notebook(page: "Page", lab: str, name: str) -> None:
@@ -136,9 +180,28 @@ def open_notebook(page: "Page", lab: str, name: str) -> None:
     page.wait_for_function(f"() => ({STATE})().idle", timeout=60_000)
 
 
+def open_slides(page: "Page", lab: str, name: str) -> None:
+    """Open the notebook of that name as slides, and wait for the first one."""
+    address, _, token = lab.partition("?")
+    page.goto(f"{address.removesuffix('/lab')}/rise/{name}?{token}")
+    page.wait_for_selector(".reveal.ready section.present .jp-Cell", timeout=60_000)
+    page.wait_for_function("() => document.querySelector('#rise-custom-css')?.sheet")
+
+
 def close_notebook(page: "Page") -> None:
     """End the kernel of the notebook that is open."""
     page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
+
+def end_kernels(lab: str) -> None:
+    """End all kernels of that JupyterLab."""
+    address, _, token = lab.partition("?")
+    kernels = f"{address.removesuffix('/lab')}/api/kernels"
+    with urllib.request.urlopen(f"{kernels}?{token}") as answer:
+        found = json.load(answer)
+    for kernel in found:
+        asked = f"{kernels}/{kernel['id']}?{token}"
+        urllib.request.urlopen(urllib.request.Request(asked, method="DELETE")).close()
 
 
 def run_all(page: "Page", cells: int) -> dict:

@@ -1,6 +1,7 @@
 """The lessons as files: `python tools/lessons.py` runs them and stores their outputs.
 
-With names, only those: `python tools/lessons.py 01 03`.
+With names, only those: `python tools/lessons.py 01 03 class`. With `--slides`, none is
+run: their cells only get what they are on the slides, by the rule in slides.py.
 """
 
 import os
@@ -9,11 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import slides
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+# No lesson, but written as one: what a class does before the course and after it.
+CLASS = FOLDER / "class.ipynb"
+NOTEBOOKS = [*LESSONS, CLASS]
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -85,6 +90,12 @@ def store(notebook: NotebookNode, path: Path) -> None:
             output.get("data", {}).pop(WIDGET, None)
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+    write(notebook, path)
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write the notebook to path, each cell with what it is on the slides."""
+    slides.set_types(notebook)
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
 
@@ -104,14 +115,18 @@ def _joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
         yield last
 
 
-def main(names: list[str]) -> None:
+def main(words: list[str]) -> None:
     """Run the lessons whose names begin so, or all of them, and store their outputs."""
     # As under nbval: no progress bar, and no page of red from workers that end.
     os.environ["PYTEST_CURRENT_TEST"] = "the lessons are being stored"
-    for lesson in LESSONS:
-        if not names or lesson.name.startswith(tuple(names)):
+    names = tuple(word for word in words if word != "--slides")
+    for lesson in NOTEBOOKS:
+        if not names or lesson.name.startswith(names):
             print(lesson.name, flush=True)
-            store(run(lesson), lesson)
+            if "--slides" in words:
+                write(read(lesson), lesson)
+            else:
+                store(run(lesson), lesson)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from lessons import FOLDER, LESSONS
+from lessons import FOLDER, NOTEBOOKS
 
 from helpers.machine import start_methods
 from helpers.pythons import Python, end, find, pythons
@@ -28,7 +28,9 @@ TESTS = "tests"
 WHATS = [*start_methods(), TESTS]
 VERSION = re.compile(r"\d\.\d+t?")
 # As `make test` runs them.
-HELPERS_TESTS = ["-n2", "--dist=loadfile", "tests", "--ignore=tests/test_browser.py"]
+HELPERS_TESTS = [
+    *("-n2", "--dist=loadfile", "tests", "--ignore-glob=*/test_browser*.py"),
+]
 # Seconds after which a part hangs.
 LIMIT = 1800
 # What a kernel runs when it starts, as IPython lets it.
@@ -160,7 +162,7 @@ def main() -> int:
     until = time.monotonic() + 60 * asked.minutes
     names = [word for word in asked.words if re.match(r"\d\d(_|$)", word)]
     lessons = [
-        str(each) for each in LESSONS if each.name.startswith(tuple(names or [""]))
+        str(each) for each in NOTEBOOKS if each.name.startswith(tuple(names or [""]))
     ]
     lines = []
     for part in parts(asked.words):
