@@ -181,9 +181,11 @@ def open_notebook(page: "Page", lab: str, name: str) -> None:
 
 
 def open_slides(page: "Page", lab: str, name: str) -> None:
-    """Open the notebook of that name as slides, and wait for the first one."""
+    """Open the notebook of that name as slides; wait for the first, and its kernel."""
     address, _, token = lab.partition("?")
-    page.goto(f"{address.removesuffix('/lab')}/rise/{name}?{token}")
+    # Until the page can talk with a kernel, it forgets that a cell is to be run.
+    with page.expect_websocket(lambda to: "/channels" in to.url, timeout=60_000):
+        page.goto(f"{address.removesuffix('/lab')}/rise/{name}?{token}")
     page.wait_for_selector(".reveal.ready section.present .jp-Cell", timeout=60_000)
     page.wait_for_function("() => document.querySelector('#rise-custom-css')?.sheet")
 
