@@ -443,6 +443,13 @@ def test_recorded_runs_are_raced_at_first(explored: Callable) -> None:
     assert "3.99" not in explorer.picture.value, "what is measured is other work"
 
 
+def test_waits_begin_with_as_many_as_are_drawn(explored: Callable) -> None:
+    ten = run(nap_async, [0.01] * 10, "asyncio", 10, memory=True)
+    seven = run(nap_async, [0.01] * 7, "asyncio", 7, memory=True)  # no such step
+    for runs, waits in (([ten], 10), ([seven], 100), ([], 100)):
+        assert explored("waiting", runs).settings["waits"] == waits
+
+
 def test_waits_are_measured_as_the_controls_say(explored: Callable) -> None:
     explorer = turn(explored("waiting"), **SHORT, limit=10)
     assert len(pictures(explorer)) == 2

@@ -376,13 +376,16 @@ def waiting(runs: Iterable[Run] = ()) -> Explorer:
     """Explore waiting: how many waits, how long, in which way, how many at a time.
 
     Args:
-        runs: made with `run(fetch, …, memory=True)`, to draw at first.
+        runs: made with `run(fetch, …, memory=True)`, to draw at first: of as many
+            waits each.
     """
     many = {f"{count:,}": count for count in (1, 10, 100, 200, 500, 1000)}
     at_once = {f"{count:,}": count for count in (1, 10, 100, 1000)}
     delays = {f"{seconds:g} s": seconds for seconds in (0.05, 0.1, 0.2, 0.5, 1.0)}
+    runs = list(runs)
+    first = len(runs[-1].spans) if runs else 100
     controls = {
-        "waits": steps("waits", many, 100),
+        "waits": steps("waits", many, first if first in many.values() else 100),
         "delay": steps("each takes", delays, 0.5),
         "way": choice("way", ["threads and asyncio", "threads", "asyncio"]),
         "limit": steps("at a time", at_once, 1000),
