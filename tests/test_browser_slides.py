@@ -223,7 +223,7 @@ def wait_until_at(page: "Page", stop: Stop) -> None:
           return at === slide && shown === fragments && [null, active].includes(code);
         }}""",
         arg=list(stop),
-        timeout=10_000,
+        timeout=60_000,
     )
 
 
