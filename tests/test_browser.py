@@ -8,7 +8,7 @@ import os
 import re
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -51,47 +51,11 @@ EXPLORED = [
     if any("explore." in cell.source for cell in code_cells(read(path)))
 ]
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
-# Those with an explorer take longest, and nbval runs them: here one of them is enough.
-WHOLE = [path for path in NOTEBOOKS if path not in EXPLORED[1:] or SCREENSHOTS]
+# nbval runs them all: here the first, and one with an explorer, are enough.
+WHOLE = NOTEBOOKS if SCREENSHOTS else LESSONS[:2]
 
 # The handles of ipywidgets' sliders: their labels stand beside them, unconnected.
 NOT_OURS = ".noUi-handle"
-
-
-class Stopped(NamedTuple):
-    """An explorer that is stopped in a long measurement: sliders, and keys for them.
-
-    Attributes:
-        lesson, cell, name: where it stands, and what it is called.
-        long: what makes it measure for seconds.
-        short: what makes it measure for a moment instead.
-        other: what makes it draw other runs.
-        runs: how many are saved.
-    """
-
-    lesson: str
-    cell: str
-    name: str
-    long: list[tuple[int, str]]
-    short: tuple[int, str]
-    other: tuple[int, str]
-    runs: int
-
-
-POOLS = Stopped(
-    *("02_threads_or_processes.ipynb", "pools-explorer", "pools"),
-    long=[(-1, "End")],  # 100 ms each, sixteen of them
-    short=(-1, "Home"),
-    other=(-1, "ArrowRight"),
-    runs=3,
-)
-WAITING = Stopped(
-    *("08_waiting_well.ipynb", "waiting-explorer", "waiting"),
-    long=[(-1, "Home"), (-1, "ArrowRight")],  # ten at a time
-    short=(-1, "End"),
-    other=(0, "ArrowLeft"),
-    runs=2,
-)
 
 
 @pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
@@ -130,33 +94,31 @@ def test_only_the_token_opens_the_lab(lab: str) -> None:
     assert urlopen(f"{contents}?{token}").status == 200
 
 
-@pytest.mark.parametrize("case", [POOLS, WAITING], ids=lambda case: case.name)
 def test_stop_save_and_load_in_an_explorer(
-    lab: str, page: "Page", folder: Path, case: Stopped
+    lab: str, page: "Page", folder: Path
 ) -> None:
-    open_notebook(page, lab, case.lesson)
-    explorer = ready_explorer(page, case.cell)
-    for move in case.long:
-        press(explorer, *move)
+    open_notebook(page, lab, "02_threads_or_processes.ipynb")
+    explorer = ready_explorer(page, "pools-explorer")
+    press(explorer, -1, "End")  # sixteen tasks of 100 ms
     wait_for_words(explorer, "Measuring")
     assert until(measuring_processes)
     explorer.get_by_role("button", name="Stop").press("Enter")
     wait_for_words(explorer, "Stopped")
     assert not measuring_processes()
-    press(explorer, *case.short)
+    press(explorer, -1, "Home")
     wait_for_words(explorer, "Measured")
     kept = words(explorer)
     explorer.get_by_role("button", name="Save this run").press("Enter")
-    wait_for_words(explorer, f"Saved as saved_runs/{case.name}_1.json")
+    wait_for_words(explorer, "Saved as saved_runs/pools_1.json")
     (folder / "broken.json").write_text("{")
-    press(explorer, *case.other)
+    press(explorer, -1, "ArrowRight")
     wait_for_words(explorer, "Measured")
     assert words(explorer) != kept
     with page.expect_file_chooser() as chooser:
         explorer.get_by_role("button", name="Load a run").click()
-    saved = folder / "saved_runs" / f"{case.name}_1.json"
+    saved = folder / "saved_runs" / "pools_1.json"
     chooser.value.set_files([folder / "broken.json", saved])
-    read = f"broken.json: this is not JSON.*{case.name}_1.json: {case.runs} runs"
+    read = "broken.json: this is not JSON.*pools_1.json: 3 runs"
     wait_for_words(explorer, read)
     assert re.sub(r" Recorded on .*? cores?\.", "", words(explorer)) == kept
     close_notebook(page)

@@ -5,6 +5,7 @@ floors below its own, or on its own floor from a room named before it.
 """
 
 import ast
+import functools
 import importlib
 import re
 import statistics
@@ -194,6 +195,7 @@ def foreign_fault(room: str, package: str, lazy: bool) -> str | None:
     return None
 
 
+@functools.cache
 def declared() -> set[str]:
     """Return the packages that come with the kit because pyproject.toml names them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
