@@ -723,6 +723,23 @@ def test_a_replay_is_drawn_for_its_settings_without_measuring(
     assert explorer.measuring, "for this there is no recording"
 
 
+@pytest.mark.parametrize(
+    ("name", "stand"),
+    [
+        ("waiting", {"waits": 100, "limit": 10}),  # not one wait, the file's first
+        ("pools", {"workload": "count", "workers": 2, "size": 20}),
+        ("pythons", {"strategy": "threads", "workers": 2}),
+    ],
+)
+def test_a_replay_moves_no_more_controls_than_it_must(
+    explored: Callable, name: str, stand: dict[str, Any]
+) -> None:
+    explorer = explored(name)
+    explorer.load(RECORDED / f"replay_{name}.json")
+    assert {each: explorer.settings[each] for each in stand} == stand
+    assert pictures(explorer) and not explorer.measuring
+
+
 def test_run_measures_in_place_of_a_replay(explored: Callable, replay: Path) -> None:
     explorer = explored("gil")
     explorer.load(replay)

@@ -184,10 +184,10 @@ class Viewer(Frame):
     def to_show(self, runs: list[Run]) -> Kept:
         """Return what to draw of loaded runs: of a replay, what the controls can show.
 
-        If it has nothing for where they stand, they move to the first that they can.
+        If it has nothing for where they stand, as few of them move as possible.
         """
         self.replay = Replay(runs)
-        for settings in ({}, *self.replay.settings):
+        for settings in ({}, *self.replay.near(self.settings)):
             kept = self.turn(settings) and self.replay.at(self.settings)
             if kept:
                 return kept

@@ -28,6 +28,13 @@ class Replay:
         """The settings that it has something for, by the names of the controls."""
         return [dict(key) for key in self._kept]
 
+    def near(self, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the settings that it has something for: first what differs least."""
+        return sorted(
+            self.settings,
+            key=lambda had: sum(plain(settings.get(n)) != had[n] for n in had),
+        )
+
     def at(self, settings: Mapping[str, Any]) -> Kept | None:
         """Return what there is for settings; those that it doesn't name may be any."""
         for key, kept in self._kept.items():
