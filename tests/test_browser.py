@@ -33,23 +33,18 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 pytest.importorskip("playwright.sync_api")
-# For each lesson with an explorer: the key that moves its first slider.
+# For each explorer: the key that moves its first slider.
 MOVES = {
-    "01_the_gil": "ArrowRight",
-    "02_threads_or_processes": "ArrowRight",
-    "04_joblib": "ArrowRight",
-    "05_speedup": "ArrowLeft",
-    "06_chunks_and_cargo": "ArrowRight",
-    "07_pools_inside_pools": "ArrowLeft",
-    "08_waiting_well": "ArrowLeft",
-    "09_without_the_gil": "ArrowRight",
-    "10_when_it_goes_wrong": "ArrowRight",
+    "gil": "ArrowRight",
+    "pools": "ArrowRight",
+    "joblib": "ArrowRight",
+    "speedup": "ArrowLeft",
+    "chunks": "ArrowRight",
+    "nested": "ArrowLeft",
+    "waiting": "ArrowLeft",
+    "pythons": "ArrowRight",
+    "faults": "ArrowRight",
 }
-EXPLORED = [
-    path
-    for path in LESSONS
-    if any("explore." in cell.source for cell in code_cells(read(path)))
-]
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 # nbval runs them all: here the first, and one with an explorer, are enough.
 WHOLE = NOTEBOOKS if SCREENSHOTS else LESSONS[:2]
@@ -73,16 +68,19 @@ def test_a_lesson_runs_to_the_end(lab: str, page: "Page", path: Path) -> None:
     close_notebook(page)
 
 
-@pytest.mark.parametrize("path", EXPLORED, ids=lambda path: path.stem)
-def test_an_explorer_follows_the_keys(lab: str, page: "Page", path: Path) -> None:
-    open_notebook(page, lab, path.name)
-    cell = next(cell for cell in code_cells(read(path)) if "explore." in cell.source)
-    explorer = ready_explorer(page, cell.id)
-    before = picture(explorer)
-    press(explorer, 0, MOVES[path.stem])
-    wait_for_words(explorer, "Measured|Drawn from kept")
-    assert picture(explorer) != before and words(explorer)
-    assert accessibility_faults(page, ".explorer", but=NOT_OURS) == []
+def test_explorers_follow_the_keys(lab: str, page: "Page", folder: Path) -> None:
+    calls = [new_code_cell(f"explore.{name}()", id=name) for name in MOVES]
+    cells = [new_code_cell("from helpers import explore", id="imports"), *calls]
+    open_new(page, lab, folder / "explorers.ipynb", cells)
+    assert run_all(page, len(cells))["errors"] == []
+    for name, key in MOVES.items():
+        explorer = show_cell(page, name).locator(".explorer")
+        explorer.wait_for(timeout=60_000)
+        before = picture(explorer)
+        press(explorer, 0, key)
+        wait_for_words(explorer, "Measured|Drawn from kept")
+        assert picture(explorer) != before and words(explorer), name
+        assert accessibility_faults(page, ".explorer", but=NOT_OURS) == [], name
     close_notebook(page)
 
 
@@ -97,8 +95,11 @@ def test_only_the_token_opens_the_lab(lab: str) -> None:
 def test_stop_save_and_load_in_an_explorer(
     lab: str, page: "Page", folder: Path
 ) -> None:
-    open_notebook(page, lab, "02_threads_or_processes.ipynb")
-    explorer = ready_explorer(page, "pools-explorer")
+    source = "from helpers import explore\nexplore.pools()"
+    cells = [new_code_cell(source, id="pools")]
+    open_new(page, lab, folder / "pools.ipynb", cells)
+    assert run_all(page, 1)["errors"] == []
+    explorer = show_cell(page, "pools").locator(".explorer")
     press(explorer, -1, "End")  # sixteen tasks of 100 ms
     wait_for_words(explorer, "Measuring")
     assert until(measuring_processes)
@@ -214,12 +215,8 @@ def test_sentences_fit_the_page(lab: str, page: "Page", folder: Path) -> None:
     assert sum(map(len, said_in)) > 50
     calls = [f"say(*{sentences!r}, stressed=1)" for sentences in said_in]
     source = "\n".join(["from helpers.said import say", *calls])
-    notebook = new_notebook(
-        cells=[new_code_cell(source, id="sentences")],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(notebook, folder / "sentences.ipynb")
-    open_notebook(page, lab, "sentences.ipynb")
+    cells = [new_code_cell(source, id="sentences")]
+    open_new(page, lab, folder / "sentences.ipynb", cells)
     assert run_all(page, 1)["said"].splitlines() == [*chain(*said_in)]
     page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
     for width in (400, 800, 1280):
@@ -241,18 +238,14 @@ def sentences_of(path: Path) -> list[str]:
     return found
 
 
-def ready_explorer(page: "Page", cell_id: str) -> "Locator":
-    """Run the first cell and that of an explorer without its runs; return it."""
-    select_and_run(page, "imports")
-    editor = show_cell(page, cell_id).locator(".cm-content")
-    call = editor.inner_text()
-    editor.click()
-    page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.insert_text(f"{call.partition('(')[0]}()")
-    select_and_run(page, cell_id)
-    explorer = show_cell(page, cell_id).locator(".explorer")
-    explorer.wait_for(timeout=60_000)
-    return explorer
+def open_new(
+    page: "Page", lab: str, path: Path, cells: list[nbformat.NotebookNode]
+) -> None:
+    """Open a new notebook, of these cells, in the folder that JupyterLab serves."""
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    new = new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(new, path)
+    open_notebook(page, lab, path.name)
 
 
 def select_and_run(page: "Page", cell_id: str) -> None:
