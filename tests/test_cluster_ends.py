@@ -150,11 +150,13 @@ def test_stop_in_a_notebook_shows_no_error_of_a_worker(tmp_path: Path) -> None:
         manager.interrupt_kernel()
         said = []
         while True:
-            message = client.get_iopub_msg(timeout=10)
+            message = client.get_iopub_msg(timeout=30)
             said.append((message["msg_type"], message["content"].get("ename", "")))
             if message["content"].get("execution_state") == "idle":
                 break
-        assert time.perf_counter() - began < 2
+        assert time.perf_counter() - began < cluster.PATIENCE, (
+            "it waited for somebody in vain"
+        )
         assert ("error", "KeyboardInterrupt") in said
         assert "stream" not in [kind for kind, _ in said]
         kept = ("resource_tracker", "workers.py")

@@ -300,14 +300,16 @@ def test_a_serial_part_of_a_real_loop_comes_back() -> None:
             return
         # Both runs do the same work: it takes more time of a core that is shared, with
         # a hyper-thread say, and none while another program, or machine, has the core.
-        # The serial part is half of it, and is disturbed as easily as the tasks.
+        # The serial part is half of it, and is disturbed as easily as the tasks. One
+        # hundredth of the 320 ms of work, in one of two workers, misses by 0.02; two
+        # such by 0.04.
         used, passed = list[float](), list[float]()
         for run in (runs[0], runs[2]):
             before = min(span.start for span in run.spans) - run.began
             used.append(run.first + sum(span.cpu for span in run.spans))
             passed.append(before + sum(span.end - span.start for span in run.spans))
-        undisturbed = all(u > 0.985 * p for u, p in zip(used, passed, strict=True))
-        if undisturbed and max(used) < 1.015 * min(used):
+        undisturbed = all(u > 0.99 * p for u, p in zip(used, passed, strict=True))
+        if undisturbed and max(used) < 1.01 * min(used):
             fair.append(miss)
     assert not fair, "it missed with two cores to itself"
     pytest.skip("other programs had part of two cores in each of three tries")
