@@ -69,6 +69,8 @@ def test_a_lesson_runs_to_the_end(lab: str, page: "Page", path: Path) -> None:
 
 
 def test_explorers_follow_the_keys(lab: str, page: "Page", folder: Path) -> None:
+    sources = "\n".join(cell.source for path in LESSONS for cell in read(path).cells)
+    assert set(MOVES) == set(re.findall(r"^explore\.(\w+)\(", sources, re.MULTILINE))
     calls = [new_code_cell(f"explore.{name}()", id=name) for name in MOVES]
     cells = [new_code_cell("from helpers import explore", id="imports"), *calls]
     open_new(page, lab, folder / "explorers.ipynb", cells)
